@@ -1,0 +1,41 @@
+"""How ``qps`` and ``max_in_flight`` of an endpoint are dealt to the hosts, once a second.
+
+A host never exceeds its share, so no call waits for a round trip to the engine. Shares go by demand
+(attempts on that endpoint), and each host with demand gets something: a bound smaller than the
+number of hosts is dealt to as many of them as it reaches, in turn.
+"""
+
+from collections.abc import Mapping
+
+from runner.core.plan import Endpoint
+
+
+def deal(bound: int, demand: Mapping[int, int], turn: int) -> dict[int, int]:
+    """``bound`` whole permits over hosts by ``demand`` (host -> attempts), adding up to it.
+
+    ``turn`` rotates who gets the rest, so that no host waits for ever where the bound is smaller
+    than the number of hosts.
+    """
+    hosts = sorted(host for host, wanted in demand.items() if wanted > 0)
+    if not hosts or bound <= 0:
+        return {}
+    total = sum(demand[host] for host in hosts)
+    shares = {host: bound * demand[host] // total for host in hosts}
+    rest = bound - sum(shares.values())
+    offset = turn % len(hosts)
+    for host in (hosts[offset:] + hosts[:offset])[:rest]:
+        shares[host] += 1
+    return shares
+
+
+def deal_rate(qps: float, demand: Mapping[int, int]) -> dict[int, float]:
+    """``qps`` requests a second over hosts by demand."""
+    total = sum(wanted for wanted in demand.values() if wanted > 0)
+    if not total or qps <= 0:
+        return {}
+    return {host: qps * wanted / total for host, wanted in demand.items() if wanted > 0}
+
+
+def bounded(endpoint: Endpoint) -> bool:
+    """Whether the endpoint needs dealing at all."""
+    return endpoint.qps > 0 or endpoint.max_in_flight > 0

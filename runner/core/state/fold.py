@@ -1,0 +1,307 @@
+"""``state' = apply(state, event)``: the only place where a run's state changes.
+
+`apply` consumes the state it is given and returns it: the caller that wants to keep an old one
+copies it first (`runner.core.state.snapshot`). It is total: an event that does not fit (an attempt
+nobody started, a worker beyond the slots) changes what it can and raises nothing, because a viewer
+must be able to draw any log. Live, attached and replayed screens, ``status``, resume and the
+engine's own decisions all read what this makes.
+"""
+
+from collections.abc import Callable, Iterable
+from typing import Any, Final
+
+from runner.core import events as ev
+from runner.core.state.attempts import (
+    apply_attempt_ended,
+    apply_attempt_running,
+    apply_attempt_started,
+    apply_backed_off,
+    apply_call_ended,
+    apply_call_started,
+    apply_child_changed,
+    apply_first_byte,
+    apply_kill_ordered,
+    apply_kill_requested,
+    apply_late_dropped,
+    apply_loop_seen,
+    apply_rung_reached,
+    apply_sampled,
+    apply_signs,
+    apply_task_queued,
+    apply_tool_ended,
+    apply_tool_started,
+    apply_turn_ended,
+    apply_turn_started,
+    endpoint_of,
+    trim_workers,
+)
+from runner.core.state.model import HostState, State, WorkerState, ZombieState, endpoint_key
+from runner.core.state.rows import (
+    apply_log_failed,
+    apply_parts_compacted,
+    apply_rows_failed,
+    apply_rows_found,
+    apply_rows_recovered,
+    apply_rows_written,
+)
+
+PRODUCTIVE_EVERY_S: Final = 10.0
+
+
+def apply(state: State, event: ev.Event) -> State:
+    """The state after ``event``."""
+    state.seq = event.seq
+    state.at = event.at
+    if not state.first_at:
+        state.first_at = event.at
+    step = _STEPS.get(type(event))
+    if step is not None:
+        step(state, event)
+    elif isinstance(event, ev.Unknown):
+        state.unknown_events += 1
+    return state
+
+
+def fold(events: Iterable[ev.Event], state: State | None = None) -> State:
+    """The state after all of ``events``."""
+    state = State() if state is None else state
+    for event in events:
+        apply(state, event)
+    return state
+
+
+# ------------------------------------------------------------------------------------------- run
+
+
+def _engine_started(state: State, event: ev.EngineStarted) -> None:
+    if state.epoch:
+        state.ran_before_s += max(0.0, _last_at(state) - state.engine_started_at)
+    plan = event.plan
+    state.epoch = event.epoch
+    state.run_id = event.run_id
+    state.name = plan.run.name
+    state.plan = plan
+    state.plan_file = event.plan_file
+    state.version = event.version
+    state.engine_pid = event.pid
+    state.engine_started_at = event.at
+    state.pulse_at = event.at
+    state.tasks_total = event.tasks_total
+    state.status = "running"
+    state.pauses.clear()
+    state.ended_why = ""
+    state.exit_code = -1
+    state.ended_at = 0.0
+    state.rows.error = ""
+    state.log_error = ""
+    state.zombies.clear()
+    state.viewers = 0
+    for host in state.hosts.values():
+        state.gone_cpu_s += host.cpu_s
+    state.gone_cpu_s += state.engine_cpu_s
+    state.engine_cpu_s = 0.0
+    state.hosts.clear()
+    _resize(state, plan.run.workers)
+    for model in plan.models:
+        for deployment in model.deployments:
+            endpoint_of(state, endpoint_key(model.name, model.endpoint, deployment))
+
+
+def _last_at(state: State) -> float:
+    """The last moment the previous engine is known to have lived."""
+    return max(state.pulse_at, state.ended_at, state.rows.last_write_at)
+
+
+def _resize(state: State, target: int) -> None:
+    """As many workers as asked for; one under way above the new number stays until it has ended."""
+    state.target_workers = target
+    for number in range(len(state.workers), target):
+        state.workers.append(WorkerState(worker=number))
+    trim_workers(state)
+
+
+def _run_paused(state: State, event: ev.RunPaused) -> None:
+    if not state.pauses:
+        state.paused_at = event.at
+    state.pauses[event.cause] = event.text
+    state.pause_origin = event.origin
+    if state.status in ("running", "starting"):
+        state.status = "paused"
+
+
+def _run_unpaused(state: State, event: ev.RunUnpaused) -> None:
+    state.pauses.pop(event.cause, None)
+    if not state.pauses and state.status == "paused":
+        state.status = "running"
+
+
+def _drain_started(state: State, _event: ev.DrainStarted) -> None:
+    state.status = "draining"
+
+
+def _stop_requested(state: State, event: ev.StopRequested) -> None:
+    state.status = "draining"
+    state.ended_why = event.why
+
+
+def _run_ended(state: State, event: ev.RunEnded) -> None:
+    state.status = "finished" if event.status == "finished" else "stopped"
+    state.ended_why = event.why
+    state.exit_code = event.exit_code
+    state.ended_at = event.at
+
+
+def _workers_changed(state: State, event: ev.WorkersChanged) -> None:
+    _resize(state, event.target)
+
+
+def _plan_changed(state: State, event: ev.PlanChanged) -> None:
+    state.plan = event.plan
+
+
+def _viewer_changed(state: State, event: ev.ViewerChanged) -> None:
+    state.viewers = event.viewers
+
+
+# ------------------------------------------------------------------------------------------ hosts
+
+
+def _host_starting(state: State, event: ev.HostStarting) -> None:
+    state.hosts[event.host] = HostState(
+        host=event.host,
+        workers=event.workers,
+        alone=event.alone,
+        started_at=event.at,
+        beat_at=event.at,
+    )
+    for number in event.workers:
+        if number < len(state.workers):
+            state.workers[number].host = event.host
+
+
+def _host_started(state: State, event: ev.HostStarted) -> None:
+    host = state.hosts.get(event.host)
+    if host is not None:
+        host.pid, host.status, host.beat_at = event.pid, "ok", event.at
+
+
+def _host_froze(state: State, event: ev.HostFroze) -> None:
+    host = state.hosts.get(event.host)
+    if host is not None:
+        host.status = "frozen"
+        host.frozen_at = event.at - event.silent_s
+
+
+def _host_recovered(state: State, event: ev.HostRecovered) -> None:
+    host = state.hosts.get(event.host)
+    if host is not None:
+        host.status = "ok"
+        host.frozen_at = 0.0
+        host.beat_at = event.at
+
+
+def _host_draining(state: State, event: ev.HostDraining) -> None:
+    host = state.hosts.get(event.host)
+    if host is not None:
+        host.status = "draining"
+
+
+def _host_gone(state: State, event: ev.HostGone) -> None:
+    host = state.hosts.pop(event.host, None)
+    if host is not None:
+        state.gone_cpu_s += host.cpu_s
+    state.totals.host_restarts += 1
+    state.zombies = [zombie for zombie in state.zombies if zombie.host != event.host]
+
+
+# ------------------------------------------------------------------------------------------ pulse
+
+
+def _pulse(state: State, event: ev.Pulse) -> None:
+    state.pulse_at = event.at
+    state.engine_cpu_percent = event.engine_cpu_percent
+    state.engine_cpu_s = event.engine_cpu_s
+    state.engine_rss_bytes = event.engine_rss_bytes
+    state.free_bytes = event.free_bytes
+    state.memory_percent = event.memory_percent
+    for slot in event.slots:
+        apply_signs(state, slot)
+    for pulse in event.hosts:
+        host = state.hosts.get(pulse.host)
+        if host is not None:
+            host.beat_at = pulse.beat_at
+            host.cpu_percent, host.cpu_s = pulse.cpu_percent, pulse.cpu_s
+            host.rss_bytes = pulse.rss_bytes
+            host.threads, host.zombies = pulse.threads, pulse.zombies
+    state.zombies = [
+        ZombieState(
+            host=z.host,
+            worker=z.worker,
+            attempt_id=z.attempt_id,
+            since_at=z.since_at,
+            frame=z.frame,
+            cpu=z.cpu,
+        )
+        for z in event.zombies
+    ]
+    if not state.productive or event.at - state.productive[-1][0] >= PRODUCTIVE_EVERY_S:
+        state.productive.append((event.at, productive(state, event.at), len(state.owner)))
+
+
+def productive(state: State, now: float) -> int:
+    """Workers with progress within their ``slow_after``: the number that fell from 100 to a few."""
+    plan = state.plan
+    if plan is None:
+        return 0
+    slow_after = {model.name: model.watch.slow_after for model in plan.models}
+    default = plan.watch.slow_after
+    return sum(
+        1
+        for worker in state.workers
+        if worker.busy and now - worker.progress_at < slow_after.get(worker.model, default)
+    )
+
+
+_STEPS: Final[dict[type[ev.Event], Callable[[State, Any], None]]] = {
+    ev.EngineStarted: _engine_started,
+    ev.RunPaused: _run_paused,
+    ev.RunUnpaused: _run_unpaused,
+    ev.DrainStarted: _drain_started,
+    ev.StopRequested: _stop_requested,
+    ev.RunEnded: _run_ended,
+    ev.WorkersChanged: _workers_changed,
+    ev.PlanChanged: _plan_changed,
+    ev.ViewerChanged: _viewer_changed,
+    ev.HostStarting: _host_starting,
+    ev.HostStarted: _host_started,
+    ev.HostFroze: _host_froze,
+    ev.HostRecovered: _host_recovered,
+    ev.HostDraining: _host_draining,
+    ev.HostGone: _host_gone,
+    ev.AttemptStarted: apply_attempt_started,
+    ev.AttemptRunning: apply_attempt_running,
+    ev.CallStarted: apply_call_started,
+    ev.FirstByte: apply_first_byte,
+    ev.CallEnded: apply_call_ended,
+    ev.BackedOff: apply_backed_off,
+    ev.TurnStarted: apply_turn_started,
+    ev.TurnEnded: apply_turn_ended,
+    ev.ToolStarted: apply_tool_started,
+    ev.ToolEnded: apply_tool_ended,
+    ev.ChildChanged: apply_child_changed,
+    ev.Sampled: apply_sampled,
+    ev.LoopSeen: apply_loop_seen,
+    ev.KillRequested: apply_kill_requested,
+    ev.KillOrdered: apply_kill_ordered,
+    ev.RungReached: apply_rung_reached,
+    ev.AttemptEnded: apply_attempt_ended,
+    ev.TaskQueued: apply_task_queued,
+    ev.LateDropped: apply_late_dropped,
+    ev.RowsWritten: apply_rows_written,
+    ev.RowsFound: apply_rows_found,
+    ev.PartsCompacted: apply_parts_compacted,
+    ev.RowsFailed: apply_rows_failed,
+    ev.RowsRecovered: apply_rows_recovered,
+    ev.LogFailed: apply_log_failed,
+    ev.Pulse: _pulse,
+}

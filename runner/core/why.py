@@ -1,0 +1,150 @@
+"""Why a worker does not move, in words.
+
+Apart from health because this is language: each sentence says what is awaited, for how long, and
+what it can be told from. Strings of the run (commands, frames) are made harmless by `one_line`.
+"""
+
+from runner.core.health import stalled_s
+from runner.core.state.model import EndpointState, State, WorkerState, endpoint_key
+from runner.core.text import duration, latency, one_line, size
+
+DOING = {
+    "idle": "idle",
+    "prepare": "preparing",
+    "connect": "connecting",
+    "wait": "waiting",
+    "stream": "stream",
+    "backoff": "backing off",
+    "tool": "tool",
+    "code": "own code",
+    "score": "scoring",
+    "killing": "being ended",
+}
+BACKOFF_WORDS = {
+    "rate_limit": "429",
+    "server": "server error",
+    "connection": "connection failed",
+    "timeout": "call timed out",
+}
+LIMIT_WORDS = {
+    "attempt": "attempt limit",
+    "call": "call limit",
+    "first_byte": "first-byte limit",
+    "idle": "gap limit",
+    "connect": "connect limit",
+    "prepare": "prepare limit",
+    "score": "score limit",
+    "run": "run limit",
+}
+LIMIT_SHORT = {**{name: name for name in LIMIT_WORDS}, "first_byte": "1st byte", "idle": "gap"}
+
+
+def quantile(latencies: list[tuple[float, float]], share: float) -> float | None:
+    """The ``share`` quantile of the seconds in (at, seconds) pairs; None without any."""
+    if not latencies:
+        return None
+    ordered = sorted(seconds for _, seconds in latencies)
+    return ordered[min(len(ordered) - 1, int(share * len(ordered)))]
+
+
+def endpoint_for(state: State, worker: WorkerState) -> EndpointState | None:
+    """The endpoint line that the worker's calls count on."""
+    return state.endpoints.get(endpoint_key(worker.model, worker.endpoint, worker.deployment))
+
+
+def doing(worker: WorkerState) -> str:
+    """What the worker is at, in a word or two: ``waiting``, ``tool bash``."""
+    if worker.phase == "tool" and worker.tool:
+        return f"tool {one_line(worker.tool, 24)}"
+    return DOING[worker.phase]
+
+
+def why(state: State, worker: WorkerState, now: float) -> str:
+    """One clause on what is awaited and what it can be told from; empty for an idle worker."""
+    if not worker.busy:
+        return ""
+    host = state.hosts.get(worker.host)
+    if host is not None and host.status == "frozen":
+        return f"its process {host.host} does not answer since {duration(now - host.frozen_at)}"
+    say = _OF_PHASE.get(worker.phase)
+    return say(state, worker, now) if say else _code(state, worker, now)
+
+
+def _prepare(_state: State, worker: WorkerState, now: float) -> str:
+    return f"preparing for {duration(now - worker.started_at)}{_frame(worker)}"
+
+
+def _connect(_state: State, worker: WorkerState, now: float) -> str:
+    return f"connecting to {one_line(worker.endpoint, 24)} for {duration(now - worker.since_at)}"
+
+
+def _wait(state: State, worker: WorkerState, _now: float) -> str:
+    endpoint = endpoint_for(state, worker)
+    p95 = quantile(endpoint.latencies, 0.95) if endpoint else None
+    return "no byte yet" + (f"; p95 here {latency(p95)}" if p95 is not None else "")
+
+
+def _stream(_state: State, worker: WorkerState, now: float) -> str:
+    stalled = stalled_s(worker, now)
+    if stalled >= 2 and now - worker.sign_at < stalled / 2:
+        return f"only keep-alives for {duration(stalled)}"
+    if stalled >= 2:
+        return f"stream stalled after {size(worker.bytes)}"
+    return "answer is coming"
+
+
+def _backoff(_state: State, worker: WorkerState, now: float) -> str:
+    cause = BACKOFF_WORDS.get(worker.backoff_why, one_line(worker.backoff_why, 40))
+    again = max(0.0, worker.backoff_until - now)
+    where = f"{cause} from {one_line(worker.endpoint, 24)}"
+    return f"{where}, try {worker.backoff_try} of {worker.backoff_tries}, next in {duration(again)}"
+
+
+def _tool(_state: State, worker: WorkerState, _now: float) -> str:
+    if worker.children:
+        pid, command = next(iter(worker.children.items()))
+        return f"waits for pid {pid}: {one_line(command, 60)}"
+    if worker.waits_for:
+        return f"waits for {one_line(worker.waits_for, 80)}"
+    return one_line(worker.tool_detail, 80) or f"{doing(worker)} has not returned{_frame(worker)}"
+
+
+def _score(_state: State, worker: WorkerState, now: float) -> str:
+    return f"scoring for {duration(now - worker.since_at)}{_frame(worker)}"
+
+
+def _killing(_state: State, worker: WorkerState, now: float) -> str:
+    return f"being ended for {duration(now - worker.killing_at)}{_frame(worker)}"
+
+
+def _code(_state: State, worker: WorkerState, _now: float) -> str:
+    if worker.children:
+        pid, command = next(iter(worker.children.items()))
+        return f"waits for pid {pid}: {one_line(command, 60)}"
+    place = one_line(worker.frame, 60)
+    if not place:
+        return "in its own code"
+    if worker.cpu > 0.5:
+        return f"busy at {place}"
+    if worker.waits_for in ("lock", "sleep"):
+        verb = {"lock": "waiting for a lock", "sleep": "sleeping"}[worker.waits_for]
+        return f"{verb} at {place}"
+    if worker.waits_for:
+        return f"waits for {one_line(worker.waits_for, 60)} at {place}"
+    return f"waiting at {place}"
+
+
+def _frame(worker: WorkerState) -> str:
+    return f" at {one_line(worker.frame, 60)}" if worker.frame else ""
+
+
+_OF_PHASE = {
+    "prepare": _prepare,
+    "connect": _connect,
+    "wait": _wait,
+    "stream": _stream,
+    "backoff": _backoff,
+    "tool": _tool,
+    "score": _score,
+    "killing": _killing,
+}
