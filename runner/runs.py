@@ -1,0 +1,121 @@
+"""Runs on disk: where they lie, how one is named, whether its engine lives.
+
+Apart from the engine because every command needs it and none of them needs an engine. Nothing here
+writes.
+"""
+
+import fcntl
+import os
+from pathlib import Path
+
+import msgspec
+from msgspec import Struct
+
+from runner.errors import RunAmbiguous, RunNotFound
+
+LOCK = "run.lock"
+LOG = "events.jsonl"
+ABOUT = "run.json"
+
+
+class RunInfo(Struct, kw_only=True):
+    """One run of the list: what ``run.json`` says of it, and whether an engine holds its lock."""
+
+    run_id: str
+    run_dir: Path
+    name: str = ""
+    created: float = 0.0
+    live: bool = False
+
+
+class _About(Struct, kw_only=True):
+    run_id: str
+    name: str = ""
+    created: float = 0.0
+
+
+def runs_folder(given: str | None = None) -> Path:
+    """``--runs-dir``, else ``$PILOT_RUNS``, else ``./runs``."""
+    return Path(given or os.environ.get("PILOT_RUNS") or "runs").absolute()
+
+
+def known_list() -> Path:
+    """The list of this user's runs, one absolute folder a line, wherever they were started."""
+    state = os.environ.get("XDG_STATE_HOME") or str(Path.home() / ".local" / "state")
+    return Path(state) / "pilot-tui" / "runs"
+
+
+def engine_alive(run_dir: Path) -> bool:
+    """Whether an engine holds the run's lock. The kernel frees it with the process, kill -9 too."""
+    try:
+        handle = os.open(run_dir / LOCK, os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return False
+    try:
+        fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(handle)
+    return False
+
+
+def about(run_dir: Path) -> RunInfo | None:
+    """What is known of the run in that folder; None if it holds none."""
+    try:
+        found = msgspec.json.decode((run_dir / ABOUT).read_bytes(), type=_About)
+    except (OSError, msgspec.MsgspecError):
+        if not (run_dir / LOG).is_file():
+            return None
+        found = _About(run_id=run_dir.name)
+    return RunInfo(
+        run_id=found.run_id,
+        run_dir=run_dir,
+        name=found.name,
+        created=found.created,
+        live=engine_alive(run_dir),
+    )
+
+
+def list_runs(folder: Path) -> list[RunInfo]:
+    """The user's runs: those of ``folder`` and those of the list; live first, then newest."""
+    places: dict[Path, None] = {}
+    if folder.is_dir():
+        places.update(dict.fromkeys(sorted(folder.iterdir())))
+    try:
+        lines = known_list().read_text("utf-8").splitlines()
+    except OSError:
+        lines = []
+    places.update(dict.fromkeys(Path(line) for line in lines if line))
+    found = [info for place in places if place.is_dir() and (info := about(place))]
+    return sorted(found, key=lambda info: (not info.live, -info.created, info.run_id))
+
+
+def find_run(name: str | None, folder: Path) -> RunInfo:
+    """The run that ``name`` means: an id, a unique prefix, a path, ``latest``.
+
+    Without a name: the one live run. `RunNotFound` or `RunAmbiguous` otherwise.
+    """
+    if name and ("/" in name or name == "."):
+        info = about(Path(name).absolute())
+        if info is None:
+            raise RunNotFound(f"{name} is not a run folder")
+        return info
+    runs = list_runs(folder)
+    if not name:
+        return _only([info for info in runs if info.live], "a live run", folder)
+    if name == "latest":
+        if not runs:
+            raise RunNotFound(f"there is no run in {folder}")
+        return max(runs, key=lambda info: info.created)
+    exact = [info for info in runs if info.run_id == name]
+    return exact[0] if exact else _only([r for r in runs if r.run_id.startswith(name)], name, folder)
+
+
+def _only(found: list[RunInfo], wanted: str, folder: Path) -> RunInfo:
+    if not found:
+        raise RunNotFound(f"there is no run {wanted!r} in {folder} or in the list of your runs")
+    if len(found) > 1:
+        names = ", ".join(info.run_id for info in found[:5])
+        raise RunAmbiguous(f"{wanted!r} means {len(found)} runs: {names}")
+    return found[0]
