@@ -6,9 +6,7 @@ scripts of strangers. The spelling is the contract's and never changes.
 
 from typing import Final, Literal
 
-Outcome = Literal[
-    "passed", "partial", "failed", "timed_out", "looped", "killed", "errored", "lost"
-]
+Outcome = Literal["passed", "partial", "failed", "timed_out", "looped", "killed", "errored", "lost"]
 Phase = Literal[
     "idle",
     "prepare",

@@ -114,7 +114,9 @@ def _stuck(state: State, stuck: list[Trouble], now: float) -> Verdict:
         head = f"1 STUCK for {longest}; it ends by itself within {within}."
     else:
         all_ = "both end" if len(stuck) == 2 else "all end"
-        head = f"{len(stuck)} STUCK, the longest for {longest}; {all_} by themselves within {within}."
+        head = (
+            f"{len(stuck)} STUCK, the longest for {longest}; {all_} by themselves within {within}."
+        )
     fine = f"{busy - len(stuck)} of {busy} work normally."
     return Verdict(f"{head} {fine} {_saved(state)}", "trouble")
 

@@ -214,6 +214,21 @@ def _host_gone(state: State, event: ev.HostGone) -> None:
     state.zombies = [zombie for zombie in state.zombies if zombie.host != event.host]
 
 
+# -------------------------------------------------------------------------------------- endpoints
+
+
+def _endpoint_paused(state: State, event: ev.EndpointPaused) -> None:
+    for endpoint in state.endpoints.values():
+        if (endpoint.model, endpoint.endpoint) == (event.model, event.endpoint):
+            endpoint.paused_why, endpoint.paused_until = event.why, event.until
+
+
+def _endpoint_unpaused(state: State, event: ev.EndpointUnpaused) -> None:
+    for endpoint in state.endpoints.values():
+        if (endpoint.model, endpoint.endpoint) == (event.model, event.endpoint):
+            endpoint.paused_why, endpoint.paused_until = "", 0.0
+
+
 # ------------------------------------------------------------------------------------------ pulse
 
 
@@ -297,6 +312,8 @@ _STEPS: Final[dict[type[ev.Event], Callable[[State, Any], None]]] = {
     ev.AttemptEnded: apply_attempt_ended,
     ev.TaskQueued: apply_task_queued,
     ev.LateDropped: apply_late_dropped,
+    ev.EndpointPaused: _endpoint_paused,
+    ev.EndpointUnpaused: _endpoint_unpaused,
     ev.RowsWritten: apply_rows_written,
     ev.RowsFound: apply_rows_found,
     ev.PartsCompacted: apply_parts_compacted,

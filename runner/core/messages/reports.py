@@ -1,97 +1,11 @@
-"""What the engine and a host say to each other, and how it is framed.
+"""What a host says to the engine."""
 
-Apart from events because it is a wire, not a history: a message may be lost with its host, an event
-is on disk. Frames are a 4-byte little-endian length and a msgpack array (tagged by its first
-element); both ends may live on different Python versions (``[tasks] python``), so nothing here
-needs more than msgspec. Times ``t``, ``since``, ``until`` are CLOCK_MONOTONIC seconds, one clock
-for all processes of a machine.
-"""
-
-from typing import Any, Final, Generic, TypeVar
-
-import msgspec
 from msgspec import Struct
 
+from runner.core.loops.features import TurnFeatures
+from runner.core.messages.base import Message
 from runner.core.outcomes import Phase
-from runner.core.plan import Plan
 from runner.core.rows import Record
-
-MAX_FRAME_BYTES: Final = 16 * 1024 * 1024
-_LENGTH_BYTES: Final = 4
-
-
-class GarbledFrameError(ValueError):
-    """Bytes that no host of ours sends: the connection is of no more use."""
-
-
-class Message(Struct, array_like=True, tag=True):
-    """Anything on the wire."""
-
-
-# ----------------------------------------------------------------------------- engine -> host
-
-
-class Setup(Message):
-    """The first message a host gets: who it is and everything that all its attempts share."""
-
-    host: int
-    workers: list[int]
-    run_id: str
-    run_dir: str
-    plan_dir: str
-    plan: Plan
-
-
-class Run(Message):
-    """Start an attempt in the slot of ``worker``."""
-
-    attempt_id: str
-    worker: int
-    task_id: str
-    attempt: int
-    model: str
-    deployment: str
-    seed: int
-    labels: dict[str, str | int | float | bool]
-    data: dict[str, Any]
-
-
-class Kill(Message):
-    """End the attempt now; ``cause`` is what its row will say."""
-
-    attempt_id: str
-    cause: str
-
-
-class Set(Message):
-    """The plan changed. ``running`` says whether attempts under way take the new limits too."""
-
-    plan: Plan
-    running: bool
-
-
-class Share(Message):
-    """How much of an endpoint this host may use until the next deal; -1 is no bound.
-
-    A host whose plan bounds the endpoint has a share of 0 until the first deal.
-    """
-
-    endpoint: str
-    qps: float
-    in_flight: int
-
-
-class Stacks(Message):
-    """Ask for the Python stacks of all slots; answered by `StacksTaken` with the same ``id``."""
-
-    id: int
-
-
-class Quit(Message):
-    """Leave. End of file means the same."""
-
-
-# ----------------------------------------------------------------------------- host -> engine
 
 
 class Hello(Message):
@@ -220,7 +134,7 @@ class TurnEnded(Message):
     t: float
     attempt_id: str
     turn: int
-    features: dict[str, Any] | None
+    features: TurnFeatures | None
 
 
 class ToolStarted(Message):
@@ -323,7 +237,6 @@ class Dropped(Message):
     what: str
 
 
-EngineMessage = Setup | Run | Kill | Set | Share | Stacks | Quit
 HostMessage = (
     Hello
     | Beat
@@ -346,78 +259,3 @@ HostMessage = (
     | Ended
     | Dropped
 )
-
-M = TypeVar("M")
-
-_encoder = msgspec.msgpack.Encoder()
-
-
-def frame(message: Message) -> bytearray:
-    """The message as it goes over the wire; `GarbledFrameError` if larger than a frame may be."""
-    buffer = bytearray(_LENGTH_BYTES)
-    _encoder.encode_into(message, buffer, _LENGTH_BYTES)
-    size = len(buffer) - _LENGTH_BYTES
-    if size > MAX_FRAME_BYTES:
-        raise GarbledFrameError(f"{type(message).__name__} of {size} bytes is over the frame limit")
-    buffer[:_LENGTH_BYTES] = size.to_bytes(_LENGTH_BYTES, "little")
-    return buffer
-
-
-class Unframer(Generic[M]):
-    """Bytes in, whole messages out; a torn frame waits for its rest.
-
-    A length over the cap raises at once: 100 bytes of 0xff read as a length would otherwise swallow
-    everything that follows, in silence.
-    """
-
-    def __init__(self, kind: Any) -> None:
-        self._buffer = bytearray()
-        self._decoder: msgspec.msgpack.Decoder[M] = msgspec.msgpack.Decoder(kind)
-
-    @property
-    def torn_bytes(self) -> int:
-        """How much of an unfinished frame waits."""
-        return len(self._buffer)
-
-    def feed(self, data: bytes) -> list[M]:
-        """The messages that ``data`` completes; `GarbledFrameError` for what cannot be one.
-
-        Whole messages before the garbage are returned first; the next call raises.
-        """
-        self._buffer += data
-        found: list[M] = []
-        start, end = 0, len(self._buffer)
-        view = memoryview(self._buffer)
-        try:
-            while end - start >= _LENGTH_BYTES:
-                body = start + _LENGTH_BYTES
-                size = int.from_bytes(view[start:body], "little")
-                if size > MAX_FRAME_BYTES:
-                    raise GarbledFrameError(f"a frame of {size} bytes was announced")
-                if end - body < size:
-                    break
-                found.append(self._decode(view[body : body + size]))
-                start = body + size
-        except GarbledFrameError:
-            if not found:
-                raise
-        finally:
-            view.release()
-            del self._buffer[:start]
-        return found
-
-    def _decode(self, body: memoryview) -> M:
-        try:
-            return self._decoder.decode(body)
-        except msgspec.DecodeError as error:
-            raise GarbledFrameError(f"undecodable frame: {error}") from error
-
-
-def from_host() -> Unframer[HostMessage]:
-    """A reader for the engine's end."""
-    return Unframer[HostMessage](HostMessage)
-
-
-def from_engine() -> Unframer[EngineMessage]:
-    """A reader for the host's end."""
-    return Unframer[EngineMessage](EngineMessage)
