@@ -57,6 +57,10 @@ from runner.core.why import BACKOFF_WORDS, DOING, LIMIT_SHORT, LIMIT_WORDS, doin
 
 if TYPE_CHECKING:
     from runner.client import Control, command
+    from runner.core.incidents import Incident, incident_words
+    from runner.core.state.snapshot import copy_state
+    from runner.errors import EngineGone, PilotError
+    from runner.history import Cursor, History, Mark, incidents_of
     from runner.runs import (
         RunInfo,
         engine_alive,
@@ -64,13 +68,28 @@ if TYPE_CHECKING:
         list_runs,
         runs_folder,
     )
+    from runner.tail import AttemptTail, Bodies, Tail, events_of, follow
 
 _LAZY: Final = {
+    "AttemptTail": "runner.tail",
+    "Bodies": "runner.tail",
     "Control": "runner.client",
+    "Cursor": "runner.history",
+    "EngineGone": "runner.errors",
+    "History": "runner.history",
+    "Incident": "runner.core.incidents",
+    "Mark": "runner.history",
+    "PilotError": "runner.errors",
     "RunInfo": "runner.runs",
+    "Tail": "runner.tail",
     "command": "runner.client",
+    "copy_state": "runner.core.state.snapshot",
     "engine_alive": "runner.runs",
+    "events_of": "runner.tail",
     "find_run": "runner.runs",
+    "follow": "runner.tail",
+    "incident_words": "runner.core.incidents",
+    "incidents_of": "runner.history",
     "list_runs": "runner.runs",
     "runs_folder": "runner.runs",
 }
@@ -96,14 +115,23 @@ __all__ = [
     "OUTCOMES",
     "SCORED",
     "UNSCORED",
+    "AttemptTail",
+    "Bodies",
     "Control",
+    "Cursor",
     "EndpointState",
+    "EngineGone",
     "EngineSeen",
+    "History",
     "HostState",
+    "Incident",
+    "Mark",
     "Outlook",
+    "PilotError",
     "Plan",
     "RunInfo",
     "State",
+    "Tail",
     "TaskState",
     "Trouble",
     "Verdict",
@@ -113,6 +141,7 @@ __all__ = [
     "backing_off",
     "block",
     "command",
+    "copy_state",
     "count",
     "doing",
     "duration",
@@ -121,9 +150,13 @@ __all__ = [
     "engine_alive",
     "eta_s",
     "events",
+    "events_of",
     "find_run",
     "fold",
+    "follow",
     "health",
+    "incident_words",
+    "incidents_of",
     "is_scored",
     "latency",
     "limits_of",

@@ -18,11 +18,11 @@ ANSWER_S = 12.0
 
 def socket_path(run_dir: Path) -> Path:
     """Where the engine of that run listens: ``run.json`` tells it if the path was too long."""
-    note = run_dir / "control.path"
     try:
-        return Path(note.read_text("utf-8").strip())
-    except FileNotFoundError:
-        return run_dir / "control.sock"
+        noted = json.loads((run_dir / "run.json").read_text("utf-8")).get("control")
+    except (OSError, ValueError, AttributeError):
+        noted = None
+    return Path(noted) if isinstance(noted, str) and noted else run_dir / "control.sock"
 
 
 class Control:

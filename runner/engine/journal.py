@@ -24,7 +24,11 @@ _SYNCED: Final = (
 class LogSink(Protocol):
     """Where lines go: `runner.engine.log.EventLog`."""
 
-    def append(self, lines: bytes, *, sync: bool = False) -> None:
+    def place(self, body: bytes) -> tuple[int, int]:
+        """Take a body for the transcript: (offset, length) for the event that points at it."""
+        ...
+
+    def append(self, events: bytes, *, sync: bool = False) -> bool:
         """Take whole lines; never blocks."""
         ...
 
@@ -50,6 +54,13 @@ class Journal:
         apply(self.state, event)
         self._lines.append(ev.encode(event))
         self._sync = self._sync or isinstance(event, _SYNCED)
+
+    def place(self, body: bytes) -> tuple[int, int]:
+        """Put a message body into the transcript; where it will lie: (offset, length).
+
+        It reaches the file before any event emitted from here on. ``body`` holds no line end.
+        """
+        return self._sink.place(body)
 
     def flush(self) -> None:
         """Hand this turn's lines to the log, as one write."""

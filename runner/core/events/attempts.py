@@ -201,6 +201,8 @@ class AttemptEnded(Event):
     rung: str
     row: int
     then: Then = "final"
+    suspect: bool = False
+    """Its host died and nobody knows which of its attempts did it."""
     model: str = ""
     score: float | None = None
     turns: int = 0

@@ -136,6 +136,8 @@ class Unknown(Event, tag="?"):
 
 
 _head_decoder = msgspec.json.Decoder(_Head)
+# A flipped bit makes text that is no UTF-8; a hostile line nests deeper than the decoder goes.
+_GARBAGE: Final = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 _KNOWN: Final = frozenset(kind.__name__ for kind in EVENT_TYPES)
 
 
@@ -152,10 +154,10 @@ def decode(line: bytes | memoryview) -> Event:
     """The event of a line; `Unknown` for a type of a newer version; `BadLineError` for garbage."""
     try:
         return _decoder.decode(line)
-    except msgspec.MsgspecError as error:
+    except _GARBAGE as error:
         try:
             head = _head_decoder.decode(line)
-        except msgspec.MsgspecError:
+        except _GARBAGE:
             raise BadLineError(str(error)) from error
         if head.type in _KNOWN:
             raise BadLineError(str(error)) from error
@@ -170,10 +172,10 @@ def decode_lines(data: bytes) -> tuple[list[Event], int]:
     """
     try:
         return list(_decoder.decode_lines(data)), 0
-    except msgspec.MsgspecError:
+    except _GARBAGE:
         found: list[Event] = []
         bad = 0
-        for line in data.splitlines():
+        for line in filter(None, data.split(b"\n")):
             try:
                 found.append(decode(line))
             except BadLineError:

@@ -15,11 +15,10 @@ REASK_S: Final = 600.0
 
 
 class Source(Protocol):
-    """Random access to the tasks of a plan: ``per_model`` of them for each model."""
+    """Random access to the tasks of a plan, by model."""
 
-    @property
-    def per_model(self) -> int:
-        """How many tasks each model has."""
+    def count(self, model_index: int) -> int:
+        """How many tasks the model has."""
         ...
 
     def task(self, model_index: int, k: int) -> Task:
@@ -108,7 +107,7 @@ class Queue:
         return task
 
     def _peek(self, index: int) -> Task | None:
-        while self._peeked[index] is None and self._cursor[index] < self._source.per_model:
+        while self._peeked[index] is None and self._cursor[index] < self._source.count(index):
             task = self._source.task(index, self._cursor[index])
             self._cursor[index] += 1
             if not self._skip(task.task_id):

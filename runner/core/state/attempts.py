@@ -309,14 +309,25 @@ def apply_attempt_ended(state: State, event: ev.AttemptEnded) -> None:
         trim_workers(state)
     state.rows.next_row = max(state.rows.next_row, event.row + 1)
     outcome = event.outcome
-    state.awaited[event.row] = Awaited(event.task_id, outcome, event.cause, event.then, event.at)
+    state.awaited[event.row] = Awaited(
+        event.task_id,
+        outcome,
+        event.cause,
+        event.then,
+        event.at,
+        event.attempt_id,
+        event.attempt,
+        event.worker,
+        event.host,
+        event.model,
+    )
     task = state.tasks.get(event.task_id)
     if task is None:
         task = TaskState(status="running", attempts=event.attempt)
         state.tasks[event.task_id] = task
         state.running_tasks += 1
     task.charged += is_charged(outcome, event.cause)
-    task.deaths += event.outcome == "lost" and event.cause == "host_lost"
+    task.deaths += event.suspect
     task.froze += event.cause in ("error:FrozeHost", "error:HostExit")
     task.alone = event.then == "alone"
     set_status(state, task, "recording" if event.then == "final" else "pending")

@@ -210,7 +210,7 @@ def _host_gone(state: State, event: ev.HostGone) -> None:
     host = state.hosts.pop(event.host, None)
     if host is not None:
         state.gone_cpu_s += host.cpu_s
-    state.totals.host_restarts += 1
+        state.totals.host_restarts += host.status != "draining"
     state.zombies = [zombie for zombie in state.zombies if zombie.host != event.host]
 
 

@@ -130,6 +130,11 @@ class Awaited(Struct, array_like=True):
     cause: str
     then: str
     ended_at: float
+    attempt_id: str
+    attempt: int
+    worker: int
+    host: int
+    model: str
 
 
 class EndpointState(Struct, kw_only=True):

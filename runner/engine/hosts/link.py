@@ -27,6 +27,7 @@ class HostLink:
         self.host = host
         self.workers = workers
         self.sock = sock
+        self.sock_fd = sock.fileno()
         self.heard = now
         self.started = now
         self.ready = False

@@ -1,0 +1,231 @@
+"""What a new engine does with a folder that another one left: nothing runs twice, nothing is lost.
+
+Parquet wins over the log: a row that is on disk was finished, whatever the log knows of it. What
+the log knows and no file has is lost, gets a row that says so, and runs again.
+"""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import msgspec
+from msgspec import Struct
+
+from runner.core import events as ev
+from runner.core.outcomes import ENGINE_LOST
+from runner.core.plan import Task
+from runner.core.policy.requeue import after
+from runner.core.rows import Row
+from runner.core.state import State, WorkerState, apply
+from runner.core.state.model import Awaited
+from runner.engine.journal import Journal
+from runner.engine.log import EVENTS, chunks
+from runner.engine.results.parts import FOLDER, Live
+from runner.engine.rowing import record_of, row_of
+
+FindTask = Callable[[str], Task | None]
+PutRow = Callable[[int, Row], object]
+
+
+class Past(Struct):
+    """What the log told: the state, the digests of its parts, where its bodies end, bad lines."""
+
+    state: State
+    digests: dict[str, str]
+    body_end: int
+    undecodable: int
+
+
+def read_past(run_dir: Path) -> Past:
+    """Fold the whole log of a run folder; an absent one is an empty past."""
+    past = Past(State(), {}, 0, 0)
+    for chunk in chunks(run_dir / EVENTS):
+        found, bad = ev.decode_lines(chunk.data)
+        past.undecodable += bad
+        for event in found:
+            apply(past.state, event)
+            if isinstance(event, ev.RowsWritten | ev.RowsFound | ev.PartsCompacted):
+                past.digests[event.part] = event.digest
+            elif isinstance(event, ev.MessageAdded):
+                past.body_end = max(past.body_end, event.offset + event.length + 1)
+    return past
+
+
+def adopt_emergencies(run_dir: Path, run_id: str, folders: list[Path]) -> list[Path]:
+    """Take in rows that an earlier stop had to save elsewhere; the files that were taken."""
+    from runner.engine.results import emergency
+
+    taken: list[Path] = []
+    for folder in folders:
+        for file in emergency.find(folder, run_id):
+            emergency.adopt(file, run_id, run_dir / FOLDER)
+            taken.append(file)
+    return taken
+
+
+class FoundRow(Struct, kw_only=True):
+    """What `AttemptEnded` needs of a row that the log does not know; column names are the row's."""
+
+    task_id: str
+    attempt: int
+    attempt_id: str
+    model: str
+    worker: int
+    host: int
+    outcome: str
+    cause: str
+    elapsed_s: float
+    score: float | None
+    turns: int
+    calls: int
+    call_retries: int
+    tokens_in: int
+    tokens_out: int
+    cost: float
+    backoff_s: float
+    error: str
+
+
+def rows_of(path: Path) -> list[FoundRow]:
+    """The rows of a part, in commit order."""
+    from runner.engine.results.partfile import open_part
+
+    with open_part(path) as file:
+        table = file.read(columns=list(FoundRow.__struct_fields__))
+    return msgspec.convert(table.to_pylist(), list[FoundRow])
+
+
+Found = list[tuple[ev.RowsFound, list[FoundRow]]]
+
+
+def survey(run_dir: Path, digests: Mapping[str, str]) -> tuple[Live, Found]:
+    """Tidy the results folder; its live parts, and those that the log does not know, read."""
+    from runner.engine.results import recover
+
+    folder = run_dir / FOLDER
+    folder.mkdir(exist_ok=True)
+    recover.tidy(folder, digests)
+    current, found = recover.survey(folder, digests)
+    unknown: Found = []
+    for item in found:
+        if item.problem:
+            continue
+        event = ev.RowsFound(
+            first=item.part.first,
+            last=item.part.last,
+            rows=item.part.rows,
+            bytes=item.bytes,
+            part=item.part.name,
+            digest=item.digest,
+        )
+        unknown.append((event, rows_of(folder / item.part.name)))
+    return current, unknown
+
+
+def tell_found(journal: Journal, found: Found) -> None:
+    """Let the log learn of rows that were written just before its engine died."""
+    state = journal.state
+    for event, rows in found:
+        for number, row in enumerate(rows, event.first):
+            if number not in state.awaited and number >= state.rows.next_row:
+                journal.emit(_ended_as_found(state, row, number))
+        journal.emit(event)
+
+
+def _ended_as_found(state: State, row: FoundRow, number: int) -> ev.AttemptEnded:
+    plan = state.plan
+    most = plan.run.max_attempts if plan else 1
+    return ev.AttemptEnded(
+        task_id=row.task_id,
+        attempt=row.attempt,
+        attempt_id=row.attempt_id,
+        worker=row.worker,
+        host=row.host,
+        outcome=row.outcome,
+        cause=row.cause,
+        elapsed_s=row.elapsed_s,
+        rung="",
+        row=number,
+        then=after(row.outcome, row.cause, state.tasks.get(row.task_id), most),
+        model=row.model,
+        score=row.score,
+        turns=row.turns,
+        calls=row.calls,
+        call_retries=row.call_retries,
+        tokens_in=row.tokens_in,
+        tokens_out=row.tokens_out,
+        cost=row.cost,
+        backoff_s=row.backoff_s,
+        error=row.error[:400],
+    )
+
+
+def end_lost(journal: Journal, find_task: FindTask, put_row: PutRow) -> int:
+    """Give every attempt without a durable row one that says ``lost``; how many there were.
+
+    First those that had ended, under the commit numbers that the log gave them (no file has them),
+    then those that were under way.
+    """
+    state = journal.state
+    lost = sorted(state.awaited.items())
+    for number, awaited in lost:
+        worker = _worker_of(awaited)
+        _lose(journal, find_task, put_row, worker, number)
+    under_way = [worker for worker in state.workers if worker.busy]
+    for worker in under_way:
+        _lose(journal, find_task, put_row, worker, state.rows.next_row)
+    return len(lost) + len(under_way)
+
+
+def _worker_of(awaited: Awaited) -> WorkerState:
+    return WorkerState(
+        worker=awaited.worker,
+        host=awaited.host,
+        task_id=awaited.task_id,
+        attempt=awaited.attempt,
+        attempt_id=awaited.attempt_id,
+        model=awaited.model,
+        started_at=awaited.ended_at,
+    )
+
+
+def _lose(
+    journal: Journal,
+    find_task: FindTask,
+    put_row: PutRow,
+    worker: WorkerState,
+    number: int,
+) -> None:
+    state = journal.state
+    text = "the engine was gone before this attempt's row was saved"
+    record = record_of(worker, text)
+    task = find_task(worker.task_id) or Task(
+        task_id=worker.task_id, id=worker.task_id, model=worker.model
+    )
+    elapsed = max(0.0, state.at - worker.started_at) if worker.started_at else 0.0
+    row = row_of(
+        run_id=state.run_id,
+        task=task,
+        worker=worker,
+        outcome="lost",
+        cause=ENGINE_LOST,
+        elapsed_s=elapsed,
+        record=record,
+    )
+    journal.emit(
+        ev.AttemptEnded(
+            task_id=worker.task_id,
+            attempt=worker.attempt,
+            attempt_id=worker.attempt_id,
+            worker=worker.worker,
+            host=worker.host,
+            outcome="lost",
+            cause=ENGINE_LOST,
+            elapsed_s=round(elapsed, 6),
+            rung="",
+            row=number,
+            then="requeued",
+            model=worker.model,
+            error=text,
+        )
+    )
+    put_row(number, row)

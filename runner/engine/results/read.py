@@ -1,0 +1,71 @@
+"""Reading results while the run goes on: the compactor may remove a file between list and open.
+
+Apart because resume, reports and scripts must all see each row exactly once, at any instant, and
+must notice a damaged page (polars' own reader verifies nothing).
+"""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from msgspec import Struct
+
+from runner.engine.results.arrow import Table, pa
+from runner.engine.results.partfile import open_part
+from runner.engine.results.parts import live
+from runner.engine.results.schema import SCHEMA
+
+_TRIES: Final = 50
+
+
+class Recorded(Struct, frozen=True):
+    """Who a row belongs to and how it ended; ``row`` is its commit number."""
+
+    row: int
+    task_id: str
+    attempt: int
+    attempt_id: str
+    outcome: str
+    cause: str
+
+
+def read_table(folder: Path, columns: Sequence[str] | None = None) -> Table:
+    """All rows that are durable now, in commit order, as an Arrow table.
+
+    Raises OSError or a `pyarrow.ArrowException` for a damaged part.
+    """
+    return _tables(folder, columns)[1]
+
+
+def read_frame(folder: Path, columns: Sequence[str] | None = None) -> Any:
+    """`read_table` as a `polars.DataFrame`."""
+    import polars as pl
+
+    table: Any = read_table(folder, columns)
+    return pl.DataFrame(table)
+
+
+def recorded(folder: Path) -> Iterator[Recorded]:
+    """Each durable row's identity and outcome, in commit order: what resume has to know."""
+    numbers, table = _tables(folder, Recorded.__struct_fields__[1:])
+    values = (table.column(name).to_pylist() for name in Recorded.__struct_fields__[1:])
+    return (Recorded(*row) for row in zip(numbers, *values, strict=True))
+
+
+def _tables(folder: Path, columns: Sequence[str] | None) -> tuple[list[int], Table]:
+    """Commit numbers and rows; listed anew when the compactor overtook us."""
+    names = list(columns) if columns is not None else SCHEMA.names
+    last: FileNotFoundError | None = None
+    for _ in range(_TRIES):
+        numbers: list[int] = []
+        tables = [pa.schema([SCHEMA.field(name) for name in names]).empty_table()]
+        try:
+            for part in live(folder).parts:
+                with open_part(folder / part.name) as file:
+                    tables.append(file.read(columns=names).select(names))
+                numbers.extend(range(part.first, part.last + 1))
+        except FileNotFoundError as error:
+            last = error
+            continue
+        return numbers, pa.concat_tables(tables)
+    raise OSError(f"{folder} changes faster than it can be read") from last

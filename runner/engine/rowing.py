@@ -1,0 +1,81 @@
+"""Rows out of attempts: the host's record, the task's labels and what the log knows, in one.
+
+Pure, and apart from `attempts` because a row is made in three places (an attempt that ended, one
+whose host died, one that a dead engine left behind) and must look the same in all of them.
+"""
+
+from typing import Any, Final
+
+from runner.core.plan import Task
+from runner.core.rows import Record, Row, complete
+from runner.core.state import WorkerState
+
+LABEL_COLUMNS: Final = ("task_type", "prompt_type", "difficulty")
+_FLAWED: Final = "flawed_"
+
+
+def record_of(worker: WorkerState, error: str) -> Record:
+    """What the log knows of an attempt whose host can no longer tell."""
+    return Record(
+        turns=worker.turn,
+        calls=worker.calls,
+        call_retries=worker.call_retries,
+        tokens_in=worker.tokens_in,
+        tokens_out=worker.tokens_out,
+        backoff_s=worker.backoff_s,
+        error=error,
+    )
+
+
+def row_of(
+    *,
+    run_id: str,
+    task: Task,
+    worker: WorkerState,
+    outcome: str,
+    cause: str,
+    elapsed_s: float,
+    record: Record,
+) -> Row:
+    """The row of an attempt. ``worker`` is its slot's state just before the end.
+
+    Labels of the contract's columns come from the plan's matrix or the task itself; all labels
+    stand in ``labels`` too.
+    """
+    labels = task.labels
+    identity: dict[str, Any] = {
+        "run_id": run_id,
+        "task_id": task.task_id,
+        "attempt": worker.attempt,
+        "attempt_id": worker.attempt_id,
+        "model": worker.model,
+        "deployment": worker.deployment,
+        "endpoint": worker.endpoint,
+        **{name: str(labels.get(name, task.data.get(name, ""))) for name in LABEL_COLUMNS},
+        "tool_success_rate": _number(labels.get("tool_success_rate")),
+        "flaw": _flaw(labels),
+        "instance": _whole(labels.get("instance")),
+        "labels": {name: str(value) for name, value in labels.items()},
+        "outcome": outcome,
+        "cause": cause,
+        "cost": worker.cost,
+        "started_at": worker.started_at,
+        "elapsed_s": elapsed_s,
+        "worker": worker.worker,
+        "host": worker.host,
+    }
+    return complete(record, identity)
+
+
+def _flaw(labels: dict[str, Any]) -> str:
+    prompt_type = str(labels.get("prompt_type", ""))
+    named = prompt_type.removeprefix(_FLAWED) if prompt_type.startswith(_FLAWED) else ""
+    return str(labels.get("flaw", named))
+
+
+def _number(value: Any) -> float | None:
+    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
+
+
+def _whole(value: Any) -> int | None:
+    return value if isinstance(value, int) and not isinstance(value, bool) else None

@@ -1,0 +1,228 @@
+"""The task file: checked once from end to end, then read by line without holding its tasks.
+
+Apart from the matrix (`runner.engine.tasks`) because it knows one thing, lines with unique ids. A
+million lines cost 16 bytes each: where a line starts, and a sorted word out of 40 bits of its id's
+hash and 24 bits of its number, which finds both duplicates and a task by its id.
+"""
+
+import hashlib
+import itertools
+import os
+import stat
+import weakref
+from array import array
+from bisect import bisect_left
+from pathlib import Path
+from typing import Any, Final, cast
+
+import msgspec
+
+from runner.engine.task_lines import (
+    MAX_LINE_BYTES,
+    BenchLine,
+    Faults,
+    LineTooLongError,
+    TaskLine,
+    read_all,
+    read_each,
+    whole_lines,
+)
+from runner.errors import PlanError, SourceChanged
+
+DIGEST_BYTES: Final = 16
+_KEPT_BYTES: Final = 16 * 1024 * 1024
+"""A file up to this size stays in memory, so that taking a task from it needs no disk."""
+_NUMBER_BITS: Final = 24
+_NUMBER: Final = (1 << _NUMBER_BITS) - 1
+_HASH: Final = (1 << 64) - 1 - _NUMBER
+_PART_BITS: Final = 5
+
+Trait = tuple[str, str]
+"""``(task_type, difficulty)`` of a task of the interactive benchmark."""
+
+
+class SourceFile:
+    """An opened task file: ``len``, a task's object by its place, its place by its id.
+
+    ``digest`` is of the whole file; ``traits`` has an entry a task if they were asked for. The file
+    stays open, so one that is replaced does no harm; one that is edited in place is noticed when a
+    line cannot be read any more.
+    """
+
+    def __init__(self, path: Path, name: str, *, with_traits: bool = False) -> None:
+        """Read ``path`` once, calling it ``name`` in messages.
+
+        `OSError` if it cannot be opened, `PlanError` with everything that is wrong in it.
+        """
+        self.path = path
+        self.traits: list[Trait] = []
+        self.digest = ""
+        self._name = name
+        self._starts = array("Q", [0])
+        self._words = array("Q")
+        self._kept = b""
+        self._fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        weakref.finalize(self, os.close, self._fd)
+        if not stat.S_ISREG(os.fstat(self._fd).st_mode):
+            raise OSError(0, "is not a regular file")
+        faults = Faults(name)
+        self._scan(TraitReader(self.traits) if with_traits else None, faults)
+        self._find_doubles(faults)
+        if not faults.problems() and not self._words:
+            faults.add("empty", None, "has no task in it")
+        if problems := faults.problems():
+            raise PlanError(problems)
+        if self._starts[-1] <= _KEPT_BYTES:
+            self._kept = os.pread(self._fd, self._starts[-1], 0)
+
+    def __len__(self) -> int:
+        """How many tasks the file has."""
+        return len(self._words)
+
+    def data(self, place: int) -> dict[str, Any]:
+        """The object of a task; `SourceChanged` if it is not there any more."""
+        try:
+            value: object = msgspec.json.decode(self._line(place))
+        except (ValueError, RecursionError):
+            value = None
+        if not isinstance(value, dict):
+            raise SourceChanged(f"{self._name}: edited under the run, task {place + 1} is gone")
+        return cast("dict[str, Any]", value)
+
+    def find(self, task: str) -> int | None:
+        """Where the task with that id is; of two, as while doubles are sought, the first."""
+        wanted = _hash_bits(task)
+        at = bisect_left(self._words, wanted)
+        while at < len(self._words) and self._words[at] & _HASH == wanted:
+            place = self._words[at] & _NUMBER
+            if self.data(place).get("id") == task:
+                return place
+            at += 1
+        return None
+
+    def _line(self, place: int) -> bytes:
+        """The line of a task, without the lines after it that hold none."""
+        start, end = self._starts[place], self._starts[place + 1]
+        lines = self._kept[start:end] if self._kept else os.pread(self._fd, end - start, start)
+        return lines.partition(b"\n")[0]
+
+    # -------------------------------------------------------------------------- reading once
+
+    def _scan(self, traits: "TraitReader | None", faults: Faults) -> None:
+        digest = hashlib.blake2b(digest_size=DIGEST_BYTES)
+        decoder: msgspec.json.Decoder[TaskLine] = msgspec.json.Decoder(
+            BenchLine if traits else TaskLine
+        )
+        words = _Words()
+        before = 0
+        try:
+            for chunk in whole_lines(self._fd, digest.update):
+                lines = chunk.removesuffix(b"\n").split(b"\n")
+                records = read_all(decoder, chunk, len(lines))
+                if records is not None:
+                    self._take_all(records, lines, words)
+                else:
+                    found = read_each(decoder, lines, before, faults)
+                    records = self._take_each(found, lines, words)
+                if traits:
+                    traits.take(records)
+                before += len(lines)
+                if len(self._starts) > _NUMBER:
+                    faults.add("size", None, f"has more than {_NUMBER} tasks")
+                    break
+        except OSError as error:
+            faults.add("read", None, f"cannot be read: {error.strerror}")
+        except LineTooLongError:
+            faults.add("long", None, f"has a line of more than {MAX_LINE_BYTES} bytes")
+        self._words = words.sorted()
+        self.digest = digest.hexdigest()
+
+    def _take_all(self, records: list[TaskLine], lines: list[bytes], words: "_Words") -> None:
+        first = len(self._starts) - 1
+        sizes = (len(line) + 1 for line in lines)
+        self._starts.extend(itertools.accumulate(sizes, initial=self._starts.pop()))
+        words.add(records, first)
+
+    def _take_each(
+        self, records: list[TaskLine | None], lines: list[bytes], words: "_Words"
+    ) -> list[TaskLine]:
+        """As `_take_all`; a line without a task belongs to the task before it."""
+        for record, line in zip(records, lines, strict=True):
+            end = self._starts[-1] + len(line) + 1
+            if record is None:
+                self._starts[-1] = end
+            else:
+                words.add([record], len(self._starts) - 1)
+                self._starts.append(end)
+        return [record for record in records if record is not None]
+
+    def _find_doubles(self, faults: Faults) -> None:
+        """Ids that stand twice are neighbours in the sorted words; as a rule there are none."""
+        if min(map(int.__xor__, self._words, self._words[1:]), default=_HASH) > _NUMBER:
+            return
+        for one, other in itertools.pairwise(self._words):
+            if (one ^ other) & _HASH:
+                continue
+            if faults.full("twice"):
+                faults.count("twice")
+                continue
+            place = other & _NUMBER
+            task = str(self.data(place).get("id"))
+            first = self.find(task)
+            if first is not None and first != place:
+                where = f"first on line {self._line_number(first)}"
+                faults.add(
+                    "twice", self._line_number(place), f'the id "{task}" stands twice', where
+                )
+
+    def _line_number(self, place: int) -> int:
+        """The line, from 1, of a task. Counted anew: only messages about doubles need it."""
+        end, at, number = self._starts[place], 0, 1
+        while at < end:
+            piece = os.pread(self._fd, min(end - at, 1 << 20), at)
+            if not piece:
+                break
+            number += piece.count(b"\n")
+            at += len(piece)
+        return number
+
+
+class _Words:
+    """Words to be sorted, in parts by their first bits: a whole list of them costs 44 MB more."""
+
+    def __init__(self) -> None:
+        self._parts = [array("Q") for _ in range(1 << _PART_BITS)]
+
+    def add(self, records: list[TaskLine], first: int) -> None:
+        """One word for each record; they have the places from ``first`` on."""
+        parts = self._parts
+        for place, record in enumerate(records, first):
+            word = (hash(record.id) & _HASH) | place
+            parts[word >> (64 - _PART_BITS)].append(word)
+
+    def sorted(self) -> "array[int]":
+        """All of them in order; the parts are used up."""
+        words = array("Q")
+        for part in self._parts:
+            words.fromlist(sorted(part))
+            del part[:]
+        return words
+
+
+class TraitReader:
+    """Collects the traits of benchmark tasks, equal ones as one object."""
+
+    def __init__(self, traits: list[Trait]) -> None:
+        self._traits = traits
+        self._known: dict[Trait, Trait] = {}
+
+    def take(self, records: list[TaskLine]) -> None:
+        """Append one trait for each record, in order."""
+        for record in records:
+            if isinstance(record, BenchLine):
+                trait = (record.task_type, record.difficulty)
+                self._traits.append(self._known.setdefault(trait, trait))
+
+
+def _hash_bits(task: str) -> int:
+    return hash(task) & _HASH

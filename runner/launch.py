@@ -1,0 +1,113 @@
+"""Starts a run, or starts one again: checks, makes the folder, and lets an engine go.
+
+Apart from the engine because it runs in the user's process, which may end at any moment: what it
+starts is a session of its own, and needs nobody.
+"""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Final
+
+from runner import errors
+from runner.errors import EngineError, PilotError, RunChanged, StartFailed
+from runner.runs import RunInfo, about
+
+READY_S: Final = 60.0
+ENGINE_LOG: Final = "engine.log"
+
+
+def launch(
+    plan: str | Path,
+    *,
+    runs_dir: Path,
+    overrides: Mapping[str, str] | None = None,
+    run_id: str | None = None,
+    limit: int | None = None,
+    only: Sequence[str] = (),
+) -> RunInfo:
+    """Check the plan, make its run folder and start the engine; returns when that answers.
+
+    `PlanError` with every problem, and nothing is started; `StartFailed` with the engine's words.
+    """
+    from runner.engine.boot import version
+    from runner.engine.config import read_plan
+    from runner.engine.folder import create
+    from runner.engine.tasks import TaskSource
+
+    document = read_plan(plan, overrides)
+    TaskSource(document.plan, document.source, limit=limit, only=only)
+    run_dir = create(
+        runs_dir, document, run_id=run_id, limit=limit, only=list(only), version=version()
+    )
+    return start_engine(run_dir)
+
+
+def resume_run(run_dir: Path, *, retry: Sequence[str] = (), allow_changed: bool = False) -> RunInfo:
+    """Start the engine of a run that has none: after a kill, a stop, or for unscored tasks.
+
+    ``retry`` names outcomes or causes whose tasks run again. `RunChanged` where plan, source, tools
+    or entry are not what the run began with, unless ``allow_changed``.
+    """
+    from runner.engine.folder import document_of, load, save
+
+    found = load(run_dir)
+    document = document_of(run_dir, found)
+    changed = [
+        name for name, digest in document.digests.items() if digest != found.digests.get(name)
+    ]
+    if changed and not allow_changed:
+        what = ", ".join(changed)
+        raise RunChanged(f"{what} changed since the run began; --allow-changed takes that")
+    found.digests = dict(document.digests)
+    found.retry = list(retry)
+    save(run_dir, found)
+    return start_engine(run_dir)
+
+
+def start_engine(run_dir: Path) -> RunInfo:
+    """Start the engine's process in a session of its own and wait for its word."""
+    ours, theirs = os.pipe()
+    command = [sys.executable, "-m", "runner.engine", str(run_dir), "--ready-fd", str(theirs)]
+    try:
+        with (run_dir / ENGINE_LOG).open("ab") as log:
+            process = subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                pass_fds=(theirs,),
+                start_new_session=True,
+                cwd="/",
+                env=_environment(),
+            )
+    finally:
+        os.close(theirs)
+    with os.fdopen(ours, "rb") as pipe:
+        line = pipe.readline()
+    if not line:
+        process.wait()
+        raise StartFailed(f"the engine did not start; see {run_dir / ENGINE_LOG}")
+    said = json.loads(line)
+    if "error" in said:
+        process.wait()
+        kind = getattr(errors, said["kind"], StartFailed)
+        usable = isinstance(kind, type) and issubclass(kind, PilotError) and kind is not _PLAN_ERROR
+        raise (kind if usable else StartFailed)(said["error"])
+    found = about(run_dir)
+    if found is None:
+        raise EngineError(f"{run_dir} vanished")
+    return found
+
+
+_PLAN_ERROR: Final = errors.PlanError
+
+
+def _environment() -> dict[str, str]:
+    """The user's environment, with the packages of this process importable from any folder."""
+    root = str(Path(__file__).resolve().parents[1])
+    path = os.environ.get("PYTHONPATH")
+    return {**os.environ, "PYTHONPATH": root if not path else f"{root}{os.pathsep}{path}"}
