@@ -109,7 +109,9 @@ def find_run(name: str | None, folder: Path) -> RunInfo:
             raise RunNotFound(f"there is no run in {folder}")
         return max(runs, key=lambda info: info.created)
     exact = [info for info in runs if info.run_id == name]
-    return exact[0] if exact else _only([r for r in runs if r.run_id.startswith(name)], name, folder)
+    return (
+        exact[0] if exact else _only([r for r in runs if r.run_id.startswith(name)], name, folder)
+    )
 
 
 def _only(found: list[RunInfo], wanted: str, folder: Path) -> RunInfo:

@@ -101,6 +101,9 @@ class Endpoint(Section, frozen=True):
     api_version: str = ""
     qps: float = 0
     max_in_flight: int = 0
+    task_header: str = ""
+    """A header that carries the task id (percent-encoded) with each request, for gateways and the
+    rehearsal endpoint, which must know whose request it is; none unless the plan names one."""
 
 
 class Price(Section, frozen=True, rename={"in_": "in"}):

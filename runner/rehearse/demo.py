@@ -139,6 +139,7 @@ error_rate = 0   # so much goes wrong here on purpose that the brake would stop 
 [[endpoints]]
 name = "rehearsal"
 base_url = {json.dumps(base_url)}
+task_header = "x-pilot-task"   # lets the endpoint fail for this task and not for that one
 
 [[models]]
 name = "{SWIFT}"

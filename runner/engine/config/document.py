@@ -12,7 +12,7 @@ from typing import Any, Final
 import msgspec
 
 from runner.core.plan import Plan
-from runner.engine.config import files, keys, overrides
+from runner.engine.config import files, keys, override
 from runner.engine.config.check import check
 from runner.engine.config.findings import Findings, as_table
 from runner.engine.config.lines import Path as KeyPath
@@ -60,15 +60,15 @@ class PlanDocument:
 
 def read_plan(
     path: str | Path,
-    changes: Mapping[str, str] | None = None,
+    overrides: Mapping[str, str] | None = None,
     *,
     folder: str | Path | None = None,
     environ: Mapping[str, str] | None = None,
     check_entry: bool = True,
 ) -> PlanDocument:
-    """The plan at ``path`` with ``changes`` (dotted key to TOML value), or `PlanError`.
+    """The plan at ``path`` with ``overrides`` (dotted key to TOML value), or `PlanError`.
 
-    The error has every problem of plan, changes, environment, task file and entry at once.
+    The error has every problem of plan, overrides, environment, task file and entry at once.
     ``folder`` is for a copy: its files are then relative to that folder. ``environ`` is where key
     variables are looked up, by default the process's own. ``check_entry`` imports a python
     executor, or lets the interactive one look at its files, in a process of its own: 0.2 s as a
@@ -78,7 +78,7 @@ def read_plan(
     text = read_text(file)
     home = Path(os.path.abspath(file.parent if folder is None else folder))  # noqa: PTH100
     findings, sound = _settle(
-        text, file.name, changes or {}, os.environ if environ is None else environ
+        text, file.name, overrides or {}, os.environ if environ is None else environ
     )
     source = files.open_source(sound, home, findings)
     tools = files.tools_digest(sound, home, findings)
@@ -92,7 +92,7 @@ def read_plan(
         file=home / file.name,
         folder=home,
         content=text.content,
-        overrides=dict(changes or {}),
+        overrides=dict(overrides or {}),
         plan=resolve(sound, home),
         source=source,
         digests={
@@ -115,9 +115,9 @@ def change(document: PlanDocument, key: str, value: str) -> tuple[PlanDocument, 
     """
     text = parse(document.content, document.file)
     try:
-        raw, _, _ = overrides.apply(text.raw, document.overrides)
-        place = overrides.locate(raw, key)
-    except overrides.BadOverrideError as error:
+        raw, _, _ = override.apply(text.raw, document.overrides)
+        place = override.locate(raw, key)
+    except override.BadOverrideError as error:
         raise PlanError([error.problem]) from error
     _refuse_fixed(place, key)
     # Of two overrides of one place the later holds, so a key that comes again goes to the end.
@@ -138,11 +138,11 @@ def change(document: PlanDocument, key: str, value: str) -> tuple[PlanDocument, 
 def _settle(
     text: PlanText,
     name: str,
-    changes: Mapping[str, str],
+    overrides: Mapping[str, str],
     environ: Mapping[str, str] | None,
 ) -> tuple[Findings, dict[str, Any]]:
     """All checks that need no file; without ``environ`` the key variables are not looked at."""
-    raw, places, problems = overrides.apply(text.raw, changes)
+    raw, places, problems = override.apply(text.raw, overrides)
     findings = Findings(name, raw, text.lines, places)
     findings.problems += problems
     sound = check(raw, findings)

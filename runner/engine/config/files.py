@@ -12,6 +12,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
+import msgspec
+
 from runner.engine.config.findings import Findings, as_list, as_table
 from runner.engine.config.foreign import entry_fault, library_problems
 from runner.engine.config.lines import Path as KeyPath
@@ -69,7 +71,11 @@ def check_library(
     paths = {key: str(in_folder(name, folder)) if name else "" for key, name in names.items()}
     if not all(not path or Path(path).is_file() for path in paths.values()):
         return
-    findings.problems += library_problems(paths["source"], paths["tools"])
+    as_written = {path: names[key] for key, path in paths.items()}
+    findings.problems += [
+        msgspec.structs.replace(problem, file=as_written.get(problem.file, problem.file))
+        for problem in library_problems(paths["source"], paths["tools"])
+    ]
 
 
 def check_programs(sound: Mapping[str, Any], folder: Path, findings: Findings) -> None:

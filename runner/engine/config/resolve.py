@@ -1,8 +1,9 @@
 """Turns a sound plan into the resolved one: every default filled in, every model on its own.
 
-Apart because the order in which defaults give way is a rule of its own: what ``[models.limits]``
-and ``[models.watch]`` say wins over ``[limits]`` and ``[watch]``, which win over what
-``reasoning = true`` implies, which wins over the plain defaults.
+Apart because the order in which values give way is a rule of its own: what a model says, by
+``[models.limits]`` and ``[models.watch]`` first and by ``reasoning = true`` next, wins over
+``[limits]`` and ``[watch]``, which win over the plain defaults. A plan that spells out the limits
+of its other models would otherwise end every reasoning model after their ``first_byte``.
 """
 
 import os
@@ -26,7 +27,7 @@ def limits_of(plan: Mapping[str, Any], model: Mapping[str, Any]) -> Limits:
     """The limits that bind ``model``; an empty model gives those of ``[limits]``."""
     implied = REASONING_LIMITS if model.get("reasoning") else {}
     return msgspec.convert(
-        {**implied, **as_table(plan.get("limits")), **as_table(model.get("limits"))}, Limits
+        {**as_table(plan.get("limits")), **implied, **as_table(model.get("limits"))}, Limits
     )
 
 
@@ -40,7 +41,7 @@ def watch_of(plan: Mapping[str, Any], model: Mapping[str, Any]) -> Watch:
             "stuck_after": REASONING_STUCK * first_byte,
         }
     return msgspec.convert(
-        {**implied, **as_table(plan.get("watch")), **as_table(model.get("watch"))}, Watch
+        {**as_table(plan.get("watch")), **implied, **as_table(model.get("watch"))}, Watch
     )
 
 

@@ -164,7 +164,7 @@ def check_times(plan: Mapping[str, Any], findings: Findings) -> None:
         if limits.call > limits.attempt:
             warn(
                 path,
-                bool(model.get("limits")),
+                bool(model.get("limits") or model.get("reasoning")),
                 ("limits", "call"),
                 f"{limits.call:g} is above attempt = {limits.attempt:g}: it can never be reached",
             )

@@ -188,6 +188,13 @@ def variable(value: object) -> Complaint | None:
     )
 
 
+def header(value: object) -> Complaint | None:
+    """The name of an HTTP header; one that could carry a key or frame the request is refused."""
+    if isinstance(value, str) and re.fullmatch(r"[Xx]-[A-Za-z0-9-]{1,60}", value):
+        return None
+    return Complaint('must be the name of a header that begins with "x-"')
+
+
 def hosts(value: object) -> Complaint | None:
     """``"auto"`` or a number of processes."""
     if value == "auto" or count(1, MAX_WORKERS)(value) is None:
@@ -269,6 +276,7 @@ ENDPOINT: Final[Mapping[str, Node]] = {
     "api_version": Key(name),
     "qps": Key(number(0)),
     "max_in_flight": Key(count(0)),
+    "task_header": Key(header),
 }
 MODEL: Final[Mapping[str, Node]] = {
     "name": Key(name, required=True),

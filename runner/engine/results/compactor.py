@@ -6,7 +6,8 @@ compactor only merges parts that are acknowledged already.
 """
 
 import threading
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -24,6 +25,10 @@ ROW_GROUP_BYTES: Final = 16 * 1024 * 1024
 """Small parts are joined into row groups of about this size; it bounds the memory of a merge."""
 
 
+_GIVE_WAY_S: Final = 0.2
+"""The longest that the merge waits for the writer before each row group that it reads."""
+
+
 class _Abandoned(Exception):
     """The engine leaves: what was begun is dropped, the members stay."""
 
@@ -37,17 +42,28 @@ class _BadMember(Exception):
 
 
 class Compactor:
-    """The merging thread. ``known`` are the parts that are there at the start."""
+    """The merging thread: merges when ``every`` parts are live.
+
+    ``known`` are the digests of parts that are there at the start, as far as the log has them;
+    ``behind`` says whether the writer has more to do than it can.
+    """
 
     def __init__(
-        self, folder: Path, notices: Notices, disk: Disk, known: dict[Part, str | None], every: int
+        self,
+        folder: Path,
+        notices: Notices,
+        disk: Disk,
+        known: dict[Part, str],
+        every: int,
+        behind: Callable[[], bool],
     ) -> None:
         self._folder = folder
         self._notices = notices
         self._disk = disk
         self._every = every
+        self._behind = behind
         self._changed = threading.Condition()
-        self._parts = {part: known.get(part) for part in live(folder).parts}
+        self._parts: dict[Part, str | None] = {part: known.get(part) for part in live(folder).parts}
         self._threshold = every
         self._bad: set[Part] = set()
         self._one_file = False
@@ -167,20 +183,14 @@ class Compactor:
                 pass  # readers skip covered parts and start-up removes them
 
     def _tables(self, members: list[Part]) -> Iterator["Table"]:
-        """The members' rows, in row groups worth reading; each member is checked before."""
+        """The members' rows in row groups worth reading; `_BadMember` as soon as one is damaged."""
         from runner.engine.results.arrow import pa
 
         held: list[Table] = []
         size = 0
         for part in members:
-            path = self._folder / part.name
-            try:
-                problem = problem_of(path, part, self._parts[part])
-            except FileNotFoundError:
-                problem = "the file is gone"
-            if problem:
-                raise _BadMember(part, problem)
-            for table in row_groups(path):
+            for table in self._sound(part):
+                self._give_way()
                 if self._abandoned:
                     raise _Abandoned
                 if held and size + table.nbytes > ROW_GROUP_BYTES:
@@ -189,6 +199,25 @@ class Compactor:
                 held.append(table)
                 size += table.nbytes
         yield pa.concat_tables(held).combine_chunks()
+
+    def _give_way(self) -> None:
+        """Rows that wait come first; but a flood that lasts must not stop the merging."""
+        until = time.monotonic() + _GIVE_WAY_S
+        while self._behind() and not self._closing and time.monotonic() < until:
+            time.sleep(_GIVE_WAY_S / 10)
+
+    def _sound(self, part: Part) -> Iterator["Table"]:
+        from runner.engine.results.partfile import DamagedPartError, sound_tables
+
+        tables = sound_tables(self._folder / part.name, part, self._parts[part])
+        while True:
+            try:
+                table = next(tables, None)
+            except (DamagedPartError, FileNotFoundError) as error:
+                raise _BadMember(part, str(error)) from error
+            if table is None:
+                return
+            yield table
 
 
 def _newest(runs: list[list[Part]], folder: Path, every: int) -> list[Part]:

@@ -46,15 +46,15 @@ def adopt(file: Path, run_id: str, results: Path, disk: Disk = REAL_DISK) -> Par
     left where it is then.
     """
     from runner.engine.results.arrow import pa
-    from runner.engine.results.partfile import problem_of, row_groups, store
+    from runner.engine.results.partfile import DamagedPartError, sound_tables, store
 
     part = _part_of(file, run_id)
     if part is None:
         raise AdoptError(f"{file.name} is not an emergency file of run {run_id}")
-    problem = problem_of(file, part, None)
-    if problem:
-        raise AdoptError(f"{file}: {problem}")
-    table = pa.concat_tables(list(row_groups(file)))
+    try:
+        table = pa.concat_tables(list(sound_tables(file, part, None)))
+    except DamagedPartError as error:
+        raise AdoptError(f"{file}: {error}") from error
     there = [other for other in live(results).parts if other.last >= part.first]
     # A part inside the range is covered by the adopted one; only one that reaches in from below,
     # as a merge may have made it, takes rows off the front.

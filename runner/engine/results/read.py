@@ -62,7 +62,7 @@ def _tables(folder: Path, columns: Sequence[str] | None) -> tuple[list[int], Tab
         try:
             for part in live(folder).parts:
                 with open_part(folder / part.name) as file:
-                    tables.append(file.read(columns=names).select(names))
+                    tables.append(file.read(columns=names, use_threads=False).select(names))
                 numbers.extend(range(part.first, part.last + 1))
         except FileNotFoundError as error:
             last = error

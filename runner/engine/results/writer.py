@@ -18,7 +18,7 @@ from runner.engine.durable import REAL_DISK, Disk, explain
 from runner.engine.results.compactor import MERGE_AT, Compactor
 from runner.engine.results.notices import Failed, Notices, Recovered, Written
 from runner.engine.results.parts import Part
-from runner.engine.results.queue import Batch, RowQueue
+from runner.engine.results.queue import BATCH_BYTES, Batch, RowQueue
 
 if TYPE_CHECKING:
     from runner.engine.results.partfile import Stored
@@ -64,9 +64,13 @@ class ResultsWriter:
         self._notices = notices
         self._disk = disk
         self._queue = RowQueue(next_row, budget_bytes, budget_rows)
-        known = {Part.parse(name): found for name, found in (digests or {}).items()}
         self._compactor = Compactor(
-            folder, notices, disk, {part: d for part, d in known.items() if part}, merge_at
+            folder,
+            notices,
+            disk,
+            {part: known for name, known in (digests or {}).items() if (part := Part.parse(name))},
+            merge_at,
+            behind=lambda: self._queue.waiting[1] > BATCH_BYTES,
         )
         self._one_file = True
         self._error = ""

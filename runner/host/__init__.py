@@ -1,0 +1,1 @@
+"""The host: a process with worker threads that runs executors and can always be killed."""

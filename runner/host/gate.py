@@ -1,0 +1,90 @@
+"""When a thread may be interrupted from outside: only while it runs executor code.
+
+Apart from the ladder because it is the one place that uses CPython's asynchronous exceptions. They
+arrive between any two bytecodes, skip ``finally`` clauses and may land after the code that they
+were meant for. So the sender and the thread agree by a lock: nothing is sent while the gate is
+shut, and what was sent but has not arrived is withdrawn when the gate shuts.
+"""
+
+import ctypes
+import threading
+from types import TracebackType
+
+from runner.host.scope import Aborted
+
+
+class Interrupted(Aborted):
+    """What the ladder raises in executor code. The scope knows the reason."""
+
+    def __init__(self) -> None:
+        super().__init__("interrupted")
+
+
+class Gate:
+    """Open while its one thread is in executor code."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self.ident = 0
+        """The thread that may be interrupted (``threading.get_ident``), 0 for none."""
+
+    def open(self) -> None:
+        """The calling thread enters executor code."""
+        self.ident = threading.get_ident()
+
+    def shut(self) -> None:
+        """The thread has left executor code; nothing arrives after this returns.
+
+        `Interrupted` may still be raised in here before it does. Shutting twice is fine.
+        """
+        with self._lock:
+            ident, self.ident = self.ident, 0
+            if ident:
+                _raise_in(ident, None)
+
+    def interrupt(self) -> bool:
+        """Raise `Interrupted` in the thread; False if it is not in executor code."""
+        with self._lock:
+            if not self.ident:
+                return False
+            _raise_in(self.ident, Interrupted)
+            return True
+
+    def shut_for_block(self) -> "_Block":
+        """``with gate.shut_for_block():`` keeps interruptions out of our own code.
+
+        Every entry from executor code takes it before it touches a lock that others need: an
+        interruption between a lock's taking and its ``with`` would leave it taken for ever.
+        """
+        return _Block(self)
+
+
+class _Block:
+    """Shuts the gate for a ``with`` block if the calling thread is the one it is open for."""
+
+    __slots__ = ("_gate", "_reopen")
+
+    def __init__(self, gate: Gate) -> None:
+        self._gate = gate
+        self._reopen = False
+
+    def __enter__(self) -> None:
+        # Helper threads of the executor are not the gate's, and nested blocks find it shut.
+        self._reopen = self._gate.ident == threading.get_ident()
+        if self._reopen:
+            self._gate.shut()
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._reopen:
+            self._gate.open()
+
+
+def _raise_in(ident: int, error: type[BaseException] | None) -> None:
+    """Set the exception that a thread raises next, or take back one that it has not raised yet."""
+    argument = ctypes.py_object() if error is None else ctypes.py_object(error)
+    ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(ident), argument)

@@ -1,0 +1,90 @@
+"""The host's one way out: a queue that every thread may fill and one thread that empties it.
+
+Apart because it is the only place where a worker can wait for the engine. The writer sends whatever
+is there (up to 64 KiB at a time), so that a quiet host answers at once and a busy one in batches.
+"""
+
+import os
+import socket
+import threading
+from collections import deque
+from typing import Final
+
+from runner.core.messages import Message, frame
+from runner.host.scope import Scope
+
+SEND_BYTES: Final = 64 * 1024
+FULL_BYTES: Final = 1024 * 1024
+"""Above this backlog `put` waits: an executor that floods is slowed down, not the host's memory."""
+
+
+class Outbox:
+    """Frames for the engine, in order. The process ends when the engine's end is closed."""
+
+    def __init__(self, connection: socket.socket) -> None:
+        self._connection = connection
+        self._frames: deque[bytearray] = deque()
+        self._backlog_bytes = 0
+        self._changed = threading.Condition()
+        threading.Thread(target=self._write, name="outbox", daemon=True).start()
+
+    @property
+    def backlog_bytes(self) -> int:
+        """What is queued or being sent."""
+        return self._backlog_bytes
+
+    def put(self, message: Message, scope: Scope) -> None:
+        """Queue a message of a running attempt; waits, as long as its scope lets it, for room."""
+        if self._backlog_bytes > FULL_BYTES:
+            scope.wait_for(self._changed, lambda: self._backlog_bytes <= FULL_BYTES)
+        self.post(message)
+
+    def post(self, message: Message) -> None:
+        """Queue a message without waiting: for what is few by nature and must not be held up."""
+        data = frame(message)
+        with self._changed:
+            self._frames.append(data)
+            self._backlog_bytes += len(data)
+            if len(self._frames) == 1:
+                self._changed.notify_all()
+
+    def flush(self, timeout_s: float) -> bool:
+        """Wait until everything was handed to the kernel; False if ``timeout_s`` was too short."""
+        with self._changed:
+            return self._changed.wait_for(lambda: self._backlog_bytes == 0, timeout_s)
+
+    def _write(self) -> None:
+        while True:
+            with self._changed:
+                self._changed.wait_for(lambda: bool(self._frames))
+                chunk = self._frames.popleft()
+                while self._frames and len(chunk) + len(self._frames[0]) <= SEND_BYTES:
+                    chunk += self._frames.popleft()
+            try:
+                self._connection.sendall(chunk)
+            except OSError:
+                os._exit(0)  # the engine is gone, and a host without one has no work
+            with self._changed:
+                was_full = self._backlog_bytes > FULL_BYTES
+                self._backlog_bytes -= len(chunk)
+                if self._backlog_bytes == 0 or (was_full and self._backlog_bytes <= FULL_BYTES):
+                    self._changed.notify_all()
+
+
+class Rate:
+    """A token bucket: ``per_s`` on average, ``burst`` at once. Times are passed in."""
+
+    def __init__(self, per_s: float, burst: float, now: float) -> None:
+        self._per_s = per_s
+        self._burst = burst
+        self._tokens = burst
+        self._at = now
+
+    def allow(self, now: float) -> bool:
+        """Take a token if there is one."""
+        self._tokens = min(self._burst, self._tokens + (now - self._at) * self._per_s)
+        self._at = now
+        if self._tokens < 1.0:
+            return False
+        self._tokens -= 1.0
+        return True

@@ -1,0 +1,140 @@
+"""What a thread of this process is doing: its state, its CPU clock, its frame, what it waits for.
+
+Apart from the watch that asks, because these are the platform's facts and no policy. Costs, per
+thread: clock 25 us, wait channel 20 us, frame 5 us; so only slots without progress are asked, once
+a second. Where there is no ``/proc`` the frame is all that is known.
+"""
+
+import os
+import sys
+import sysconfig
+from functools import lru_cache
+from pathlib import Path
+from types import FrameType
+from typing import Final, NamedTuple
+
+_TICKS_PER_S: Final = os.sysconf("SC_CLK_TCK")
+_TASKS: Final = Path("/proc/self/task")
+IDLE_CPU: Final = 0.05
+"""Below this share a thread is waiting; above it a futex is the GIL, not somebody's lock."""
+
+# Kernel functions in which a thread sleeps, by the start of their names (`/proc/.../wchan`).
+_WAITS: Final = (
+    ("futex", "lock"),
+    ("hrtimer_nanosleep", "sleep"),
+    ("do_nanosleep", "sleep"),
+    ("do_wait", "process"),
+    ("wait_woken", "net"),
+    ("sk_wait", "net"),
+    ("inet_csk", "net"),
+    ("unix_stream", "net"),
+    ("tcp_", "net"),
+    ("poll_schedule", "net"),
+    ("do_poll", "net"),
+    ("do_sys_poll", "net"),
+    ("ep_poll", "net"),
+    ("do_epoll", "net"),
+    ("do_select", "net"),
+    ("pipe_", "pipe"),
+    ("anon_pipe", "pipe"),
+)
+
+
+class Clock(NamedTuple):
+    """A thread's state letter (``?`` where unknown) and the CPU seconds it has used."""
+
+    state: str
+    cpu_s: float
+
+
+def clock(thread: int) -> Clock:
+    """The clock of a native thread id; ``X`` for a thread that is gone."""
+    if not _TASKS.exists():
+        return Clock("?", 0.0)
+    try:
+        stat = (_TASKS / str(thread) / "stat").read_text()
+    except OSError:
+        return Clock("X", 0.0)
+    fields = stat.rpartition(")")[2].split()
+    return Clock(fields[0], (int(fields[11]) + int(fields[12])) / _TICKS_PER_S)
+
+
+def waits_for(thread: int) -> str:
+    """``lock``, ``sleep``, ``process``, ``net``, ``pipe``, or empty if it runs or is unknown."""
+    try:
+        channel = (_TASKS / str(thread) / "wchan").read_text()
+    except OSError:
+        return ""
+    return next((what for start, what in _WAITS if channel.startswith(start)), "")
+
+
+def frames_of(ident: int) -> list[FrameType]:
+    """The frames of a thread (by ``threading.get_ident``), innermost first; empty if it is gone."""
+    # Documented, in spite of its name: the way to see what another thread does.
+    frame = sys._current_frames().get(ident)  # noqa: SLF001 # pyright: ignore[reportPrivateUsage]
+    frames: list[FrameType] = []
+    while frame is not None:
+        frames.append(frame)
+        frame = frame.f_back
+    return frames
+
+
+def frame_text(ident: int, base: str = "") -> str:
+    """``file:line function`` of the innermost frame that is the executor's own code.
+
+    Frames of the standard library, of installed packages and of the host are passed over, because
+    "threading.py:331 wait" tells nobody where to look; without any other the innermost one stands.
+    Paths under ``base`` are given relative to it.
+    """
+    frames = frames_of(ident)
+    if not frames:
+        return ""
+    own = next((one for one in frames if not _is_foreign(one.f_code.co_filename)), frames[0])
+    code = own.f_code
+    return f"{short_path(code.co_filename, base)}:{own.f_lineno} {code.co_name}"
+
+
+def is_in_host_code(ident: int) -> bool:
+    """Whether the thread is in a call from executor code into ours, such as a guarded read."""
+    for frame in frames_of(ident):
+        path = frame.f_code.co_filename
+        if path.startswith(_HOST):
+            return not path.startswith(_EXECUTORS)
+        if not _is_foreign(path):
+            return False
+    return False
+
+
+def stack_text(ident: int, base: str = "") -> str:
+    """All frames of a thread, outermost first, a line each."""
+    lines = [
+        f"  {short_path(frame.f_code.co_filename, base)}:{frame.f_lineno} {frame.f_code.co_name}"
+        for frame in reversed(frames_of(ident))
+    ]
+    return "\n".join(lines) or "  (gone)"
+
+
+@lru_cache(maxsize=1024)
+def short_path(path: str, base: str) -> str:
+    """The path relative to ``base``, else its last two parts: enough to find, little to read."""
+    if base and path.startswith(base.rstrip("/") + "/"):
+        return path[len(base.rstrip("/")) + 1 :]
+    return "/".join(Path(path).parts[-2:])
+
+
+_HOST: Final = str(Path(__file__).parent)
+_BENCH: Final = str(Path(__file__).parent / "bench")
+_EXECUTORS: Final = (_BENCH, f"{_HOST}/perform.py", f"{_HOST}/python.py")
+"""Executor code of our own, and ours that calls executor code."""
+_LIBRARIES: Final = tuple(
+    {sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")}
+)
+
+
+@lru_cache(maxsize=1024)
+def _is_foreign(path: str) -> bool:
+    if path.startswith("<"):
+        return True
+    if path.startswith(_HOST):
+        return not path.startswith(_BENCH)
+    return path.startswith(_LIBRARIES)
