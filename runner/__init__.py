@@ -67,6 +67,7 @@ if TYPE_CHECKING:
     from runner.errors import ControlRefused, EngineGone, PilotError, PlanError, format_problems
     from runner.history import Cursor, History, Mark, incidents_of
     from runner.launch import launch, resume_run
+    from runner.mishaps import Mishap, Mishaps
     from runner.reading import (
         Reading,
         ask_ping,
@@ -96,6 +97,8 @@ _LAZY: Final = {
     "History": "runner.history",
     "Incident": "runner.core.incidents",
     "Mark": "runner.history",
+    "Mishap": "runner.mishaps",
+    "Mishaps": "runner.mishaps",
     "PilotError": "runner.errors",
     "PlanDocument": "runner.engine.config",
     "PlanError": "runner.errors",
@@ -175,6 +178,8 @@ __all__ = [
     "HostState",
     "Incident",
     "Mark",
+    "Mishap",
+    "Mishaps",
     "Outlook",
     "PilotError",
     "Plan",

@@ -141,9 +141,10 @@ def _evidence(reading: Reading, run_dir: Path) -> list[str]:
         f"{len(state.done)} of {state.tasks_total} tasks are done, {len(state.owner)} under way",
         f"{saved}, {len(state.awaited)} waiting",
     ]
-    if rows.last_write_at:
+    over = state.status in ("finished", "stopped")
+    if rows.last_write_at and not over:
         lines.append(f"last saved {duration(now - rows.last_write_at)} ago")
-    if state.finished_at and state.status not in ("finished", "stopped"):
+    if state.finished_at and not over:
         lines.append(f"last task done {duration(now - state.finished_at[-1])} ago")
     if engine.alive and engine.silent_s:
         lines.append(f"the engine's last word came {duration(engine.silent_s)} ago")

@@ -74,26 +74,24 @@ def start_engine(run_dir: Path) -> RunInfo:
     command = [sys.executable, "-m", "runner.engine", str(run_dir), "--ready-fd", str(theirs)]
     try:
         with (run_dir / ENGINE_LOG).open("ab") as log:
-            process = subprocess.Popen(
+            subprocess.run(
                 command,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
                 pass_fds=(theirs,),
-                start_new_session=True,
                 cwd="/",
                 env=_environment(),
+                check=False,
             )
     finally:
         os.close(theirs)
     with os.fdopen(ours, "rb") as pipe:
         line = pipe.readline()
     if not line:
-        process.wait()
         raise StartFailed(f"the engine did not start; see {run_dir / ENGINE_LOG}")
     said = json.loads(line)
     if "error" in said:
-        process.wait()
         kind = getattr(errors, said["kind"], StartFailed)
         usable = isinstance(kind, type) and issubclass(kind, PilotError) and kind is not _PLAN_ERROR
         raise (kind if usable else StartFailed)(said["error"])

@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from runner import EngineSeen, State
+from runner import ENGINE_SILENT_S, EngineSeen, State
+from tui.source.messages import Position, Timeline
 
 Kind = Literal["live", "attach", "replay"]
 
@@ -29,6 +30,20 @@ class RunView:
     read_only: bool = False
     notice: str = ""
     """What the last action did, in words, e.g. ``killed in 2 ms: connection closed``."""
+
+    attempt_id: str = ""
+    """The attempt that the attempt screen is about."""
+    position: Position | None = None
+    """Where the replay stands; None in a live run."""
+    timeline: Timeline | None = None
+    """What the replay's bar draws; None in a live run, or until the log was read."""
+
+    @property
+    def quiet(self) -> bool:
+        """Whether the numbers are old because the engine says nothing: screens grey them."""
+        if self.kind == "replay" or self.state.status in ("finished", "stopped"):
+            return False
+        return not self.engine.alive or self.engine.silent_s >= ENGINE_SILENT_S
 
     @property
     def acting(self) -> bool:

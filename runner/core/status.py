@@ -8,7 +8,7 @@ from typing import Any
 
 from runner.core.health import elapsed_s, health, limits_of, outlook, silent_s, stalled_s, watch_of
 from runner.core.outcomes import OUTCOMES, SCORED
-from runner.core.state.fold import productive
+from runner.core.state.fold import productive, tokens_per_s
 from runner.core.state.model import EndpointState, HostState, State, WorkerState
 from runner.core.verdict import ENGINE_SILENT_S, EngineSeen, verdict
 from runner.core.why import quantile, why
@@ -102,7 +102,6 @@ def rows_json(state: State, now: float) -> dict[str, Any]:
 def _endpoint(state: State, item: EndpointState, now: float) -> dict[str, Any]:
     limit = model_workers(state, item.model)
     recent = [pair for pair in item.latencies if pair[0] >= now - 300]
-    tokens = sum(number for at, number in item.tokens if at >= now - _MINUTE_S)
     return {
         "model": item.model,
         "endpoint": item.endpoint,
@@ -114,7 +113,7 @@ def _endpoint(state: State, item: EndpointState, now: float) -> dict[str, Any]:
         "p95_s": quantile(recent, 0.95),
         "rate_limited_per_min": sum(1 for at in item.limited_at if at >= now - _MINUTE_S),
         "backing_off": backing_off(state, item),
-        "tokens_per_s": round(tokens / _MINUTE_S, 3),
+        "tokens_per_s": round(tokens_per_s(item, now), 3),
     }
 
 

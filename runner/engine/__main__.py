@@ -1,7 +1,7 @@
 """``python -m runner.engine RUN_DIR``: the engine's own process.
 
-Started in a session of its own by `runner.launch`, so that a terminal that closes does not reach
-it. It says ``ready`` or what is wrong as one JSON line on descriptor ``--ready-fd``.
+It leaves its parent at once and has a session of its own, so that a terminal that closes does not
+reach it. It says ``ready`` or what is wrong as one JSON line on descriptor ``--ready-fd``.
 """
 
 import argparse
@@ -27,6 +27,9 @@ def main() -> int:
     parser.add_argument("run_dir", type=Path)
     parser.add_argument("--ready-fd", type=int, default=2)
     options = parser.parse_args()
+    if os.fork():
+        os._exit(0)  # whoever launched it has no child left to wait for
+    os.setsid()
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     signal.signal(signal.SIGPIPE, signal.SIG_IGN)
     from runner.engine.boot import Engine

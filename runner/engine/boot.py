@@ -33,7 +33,7 @@ from runner.engine.hosts import HostLink, LocalHosts
 from runner.engine.inbox import Inbox
 from runner.engine.journal import Journal
 from runner.engine.lock import Holder, acquire, boot_id
-from runner.engine.log import EventLog
+from runner.engine.log import EventLog, seal_transcript
 from runner.engine.loop import Loop, Parts
 from runner.engine.pulse import Pulse
 from runner.engine.recover import (
@@ -93,7 +93,7 @@ class Engine:
         self._tell_start(journal, document.plan, source, past, log.torn_bytes)
         tell_found(journal, found)
         self._loop, self._steering = _assemble(self, journal, storage, document, source, self._wake)
-        end_lost(journal, self._steering.find_task, storage.put_row)
+        end_lost(journal, self._steering.find_task, storage.put_row, live.next_row)
         self._steering.queue_open_tasks()
         self._storage, self._journal = storage, journal
         self.signalled = self._loop.signalled
@@ -137,9 +137,10 @@ class Engine:
             self._loop.run()
         finally:
             self._loop.close()
-        durable = self._storage.close(10.0)
-        if not durable:
+        if not self._storage.close(10.0):
             self._save_elsewhere()
+        elif self._journal.state.status == "finished":
+            seal_transcript(self.run_dir)
         return self._journal.state.exit_code
 
     def _save_elsewhere(self) -> None:
@@ -147,10 +148,10 @@ class Engine:
             try:
                 path = self._storage.emergency(folder)
             except OSError as error:
-                print(f"results could not be saved to {folder}: {error}", file=sys.stderr)
+                sys.stderr.write(f"results could not be saved to {folder}: {error}\n")
                 continue
             if path is not None:
-                print(f"results that the disk did not take are in {path}", file=sys.stderr)
+                sys.stderr.write(f"results that the disk did not take are in {path}\n")
             return
 
 

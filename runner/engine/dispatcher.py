@@ -6,6 +6,7 @@ it stands on the screen, so idle ones are taken lowest first.
 
 from collections.abc import Callable
 
+from runner.core import events as ev
 from runner.core.plan import Model, Plan, Task
 from runner.core.policy.dispatch import Queue
 from runner.core.state import State
@@ -13,6 +14,7 @@ from runner.engine.attempts import Attempts
 from runner.engine.hosts import HostLink
 from runner.engine.journal import Journal
 from runner.engine.supervisor import Supervisor
+from runner.errors import SourceChanged
 
 
 class Dispatcher:
@@ -57,7 +59,11 @@ class Dispatcher:
                 continue
             if self._queue.alone_waiting and self._order_alone(number, now):
                 continue
-            task = self._queue.take(self._may_start)
+            try:
+                task = self._queue.take(self._may_start)
+            except SourceChanged as error:
+                self._journal.emit(ev.RunPaused(cause="brake", text=str(error)))
+                return
             if task is None:
                 return
             self._begin(task, number, link, now)

@@ -21,6 +21,7 @@ from runner.engine.journal import Journal
 from runner.engine.log import EVENTS, chunks
 from runner.engine.results.parts import FOLDER, Live
 from runner.engine.rowing import record_of, row_of
+from runner.errors import RunError
 
 FindTask = Callable[[str], Task | None]
 PutRow = Callable[[int, Row], object]
@@ -108,7 +109,8 @@ def survey(run_dir: Path, digests: Mapping[str, str]) -> tuple[Live, Found]:
     unknown: Found = []
     for item in found:
         if item.problem:
-            continue
+            text = f"{folder / item.part.name} is damaged ({item.problem})"
+            raise RunError(f"{text}: move it away, and its tasks run again")
         event = ev.RowsFound(
             first=item.part.first,
             last=item.part.last,
@@ -159,21 +161,17 @@ def _ended_as_found(state: State, row: FoundRow, number: int) -> ev.AttemptEnded
     )
 
 
-def end_lost(journal: Journal, find_task: FindTask, put_row: PutRow) -> int:
-    """Give every attempt without a durable row one that says ``lost``; how many there were.
+def end_lost(journal: Journal, find_task: FindTask, put_row: PutRow, next_row: int) -> None:
+    """Give every attempt without a durable row one that says ``lost``, from ``next_row`` on.
 
-    First those that had ended, under the commit numbers that the log gave them (no file has them),
-    then those that were under way.
+    First those that had ended, in the order of the commit numbers that no file has, then those that
+    were under way. ``next_row`` is what the files say: the log may have counted further.
     """
     state = journal.state
-    lost = sorted(state.awaited.items())
-    for number, awaited in lost:
-        worker = _worker_of(awaited)
-        _lose(journal, find_task, put_row, worker, number)
+    ended = [_worker_of(awaited) for _, awaited in sorted(state.awaited.items())]
     under_way = [worker for worker in state.workers if worker.busy]
-    for worker in under_way:
-        _lose(journal, find_task, put_row, worker, state.rows.next_row)
-    return len(lost) + len(under_way)
+    for number, worker in enumerate([*ended, *under_way], next_row):
+        _lose(journal, find_task, put_row, worker, number)
 
 
 def _worker_of(awaited: Awaited) -> WorkerState:

@@ -15,6 +15,7 @@ from runner.core.outcomes import DEADLINE_RUN, KILLED_STOP, PauseCause
 from runner.core.plan import Task
 from runner.core.policy.brakes import brake, memory_pressure
 from runner.core.policy.dispatch import Queue
+from runner.core.policy.endpoints import recovered, rests
 from runner.core.state import State
 from runner.core.status import not_scored, run_elapsed_s
 from runner.engine.attempts import Attempts
@@ -23,6 +24,7 @@ from runner.engine.journal import Journal
 from runner.engine.storage import Storage
 from runner.engine.supervisor import Supervisor
 from runner.engine.tasks import TaskSource
+from runner.errors import SourceChanged
 
 STOP_ROWS_S: Final = 10.0
 """How long a stop waits for rows that the disk does not take, before they go elsewhere."""
@@ -74,8 +76,11 @@ class Steering:
 
     def find_task(self, task_id: str) -> Task | None:
         """The task of that id, made from the source."""
-        found = self._source.find(task_id)
-        return None if found is None else self._source.task(*found)
+        try:
+            found = self._source.find(task_id)
+            return None if found is None else self._source.task(*found)
+        except SourceChanged:
+            return None
 
     def ping(self) -> dict[str, Any]:
         """How things are, without touching a disk."""
@@ -193,9 +198,21 @@ class Steering:
                 self._finish()
             return
         if not self._stopping_since:
+            self._rest_endpoints()
             self._brakes(now)
             self._run_limit()
         self._maybe_over(now)
+
+    def _rest_endpoints(self) -> None:
+        """Pause models whose key is refused or that never answer; go on with one that does."""
+        for rest in list(rests(self._state, self._journal.axis.now())):
+            self._journal.emit(
+                ev.EndpointPaused(
+                    model=rest.model, endpoint=rest.endpoint, why=rest.why, until=rest.until
+                )
+            )
+        for found in list(recovered(self._state)):
+            self._journal.emit(ev.EndpointUnpaused(model=found.model, endpoint=found.endpoint))
 
     def _brakes(self, now: float) -> None:
         if self._state.status not in ("running", "paused"):

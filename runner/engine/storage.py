@@ -95,9 +95,7 @@ class Storage:
         elif isinstance(notice, res.Recovered):
             emit(ev.RowsRecovered(waited_s=round(notice.waited_s, 3)))
         elif isinstance(notice, res.CompactFailed):
-            where = f" ({notice.part})" if notice.part else ""
-            text = f"parts could not be merged{where}: {notice.error}"
-            emit(ev.HostOverloaded(host=-1, why=text))
+            emit(ev.PartsFailed(error=notice.error, part=notice.part))
         else:
             self.finished = True
 

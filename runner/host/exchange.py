@@ -15,7 +15,8 @@ import httpcore2
 import httpx2
 
 from runner.host.answers import final_response, how_of, is_json, is_sse
-from runner.host.calls import Permit, Session, Tries
+from runner.host.calls import Session, Tries
+from runner.host.recording import Permit
 
 _T = TypeVar("_T")
 Flow: TypeAlias = Generator[Callable[[], Any], Any, _T]

@@ -11,7 +11,7 @@ in the zygote, and `remove` is for tests.
 
 import functools
 from collections.abc import Callable, Iterable
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import httpcore2
 
@@ -54,7 +54,8 @@ class _AsyncBackend(guard_async.AsyncBackend):
         """Connect, guarded if an attempt is under way in this task."""
         options = (host, port, timeout, local_address, socket_options)
         if callclock.current.get() is None and current_scope.get() is None:
-            return await httpcore2.AnyIOBackend().connect_tcp(*options)
+            theirs: httpcore2.AsyncNetworkBackend = cast(Any, httpcore2.AnyIOBackend)()
+            return await theirs.connect_tcp(*options)
         return await super().connect_tcp(*options)
 
 

@@ -22,6 +22,7 @@ from runner.host import attempt as attempts
 from runner.host import inherit, ladder, python, speech
 from runner.host.apikey import ApiKey
 from runner.host.attempt import Attempt
+from runner.host.command import Command
 from runner.host.gate import Interrupted
 from runner.host.masking import Secrets
 from runner.host.offspring import Offspring
@@ -49,7 +50,6 @@ def serve(connection: socket.socket, log: int) -> NoReturn:
     if not isinstance(setup, Setup):
         os._exit(0)
     sys.setswitchinterval(_SWITCH_INTERVAL_S)
-    os.register_at_fork(after_in_child=lambda: _forget(connection, log))
     Host(setup, connection, log).run(orders)
 
 
@@ -64,16 +64,6 @@ def _orders(connection: socket.socket) -> Iterator[EngineMessage]:
         if not data:
             return
         yield from unframer.feed(data)
-
-
-def _forget(connection: socket.socket, log: int) -> None:
-    """In a fork by executor code: it must not keep the engine from seeing the host's end.
-
-    Standard output and error still lie on the log; its stacks are not asked for.
-    """
-    connection.close()
-    faulthandler.unregister(signal.SIGUSR1)
-    os.close(log)
 
 
 class Host:
@@ -93,7 +83,7 @@ class Host:
             shares=Shares(plan.endpoints),
             keys={endpoint.name: ApiKey(endpoint) for endpoint in plan.endpoints},
             secrets=secrets,
-            loader=python.Loader(python.entry_of(plan), setup.plan_dir),
+            source=_source(plan, setup.plan_dir),
             streams=speech.take_over(self._log, secrets),
         )
         offspring = Offspring(self._outbox.post)
@@ -110,6 +100,16 @@ class Host:
             self._shared, self._slots.release, self._watch.wake, offspring.end
         )
         self._watch.heartbeat_s = plan.watch.heartbeat
+        os.register_at_fork(after_in_child=self._forget)
+
+    def _forget(self) -> None:
+        """In a fork by executor code: it is no host. Its output still lies on the log."""
+        self._outbox.cut()
+        faulthandler.unregister(signal.SIGUSR1)
+        speech.give_back()
+        attempt = attempts.current.get()
+        if attempt is not None:
+            attempt.gate.ident = 0  # its lock may be taken, by a thread that is not here
 
     def run(self, orders: Iterator[EngineMessage]) -> NoReturn:
         """Say hello, then obey. With processes as isolation the main thread is the slot's."""
@@ -128,15 +128,25 @@ class Host:
     def _start(self) -> None:
         threads = dict(self._slots.threads)
         self._outbox.post(messages.Hello(self._setup.host, os.getpid(), threads))
-        threading.Thread(target=self._watch.run, name="watch", daemon=True).start()
+        threading.Thread(target=self._watch_or_leave, name="watch", daemon=True).start()
+
+    def _watch_or_leave(self) -> NoReturn:
+        """A host whose limits are watched no more must not look alive."""
+        try:
+            self._watch.run()
+        except BaseException:  # noqa: BLE001 - told in the log, and by the exit status
+            self._leave_with_traceback()
+
+    def _leave_with_traceback(self) -> NoReturn:
+        self._log.write(traceback.format_exc())
+        os._exit(_EX_SOFTWARE)
 
     def _obey(self, orders: Iterator[EngineMessage]) -> NoReturn:
         try:
             for order in orders:
                 self._obey_one(order)
         except BaseException:  # noqa: BLE001 - an order that cannot be read or carried out: no host
-            self._log.write(traceback.format_exc())
-            os._exit(_EX_SOFTWARE)
+            self._leave_with_traceback()
         os._exit(0)
 
     def _obey_one(self, order: EngineMessage) -> None:
@@ -175,6 +185,12 @@ class Host:
             for attempt in self._slots.running():
                 attempt.set_limits(plan.model(attempt.model.name).limits)
         self._watch.wake()
+
+
+def _source(plan: Plan, folder: str) -> python.Source:
+    if plan.tasks.executor == "command":
+        return Command(plan, folder)
+    return python.Loader(python.entry_of(plan), folder)
 
 
 def _secrets(plan: Plan) -> Secrets:

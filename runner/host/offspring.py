@@ -44,6 +44,8 @@ class Offspring:
         """What the attempt has started and what still lives of it; new ones are reported."""
         threads = [attempt.thread, *(one.native_id or 0 for one in attempt.helpers)]
         found = children.of_threads(thread for thread in threads if thread)
+        if not found and not self._known:
+            return []  # nearly always, and asked once a second for each slot
         with self._lock:
             new = [one for one in found if one not in self._known]
             self._known.update(dict.fromkeys(new, attempt))

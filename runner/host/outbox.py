@@ -26,6 +26,7 @@ class Outbox:
         self._frames: deque[bytearray] = deque()
         self._backlog_bytes = 0
         self._changed = threading.Condition()
+        self._is_cut = False
         threading.Thread(target=self._write, name="outbox", daemon=True).start()
 
     @property
@@ -39,19 +40,31 @@ class Outbox:
             scope.wait_for(self._changed, lambda: self._backlog_bytes <= FULL_BYTES)
         self.post(message)
 
-    def post(self, message: Message) -> None:
-        """Queue a message without waiting: for what is few by nature and must not be held up."""
-        data = frame(message)
+    def post(self, *messages: Message) -> None:
+        """Queue messages without waiting: for what is few by nature and must not be held up."""
+        if self._is_cut:
+            return
+        frames = [frame(message) for message in messages]
         with self._changed:
-            self._frames.append(data)
-            self._backlog_bytes += len(data)
-            if len(self._frames) == 1:
+            was_empty = not self._frames
+            self._frames += frames
+            self._backlog_bytes += sum(map(len, frames))
+            if was_empty and frames:
                 self._changed.notify_all()
 
     def flush(self, timeout_s: float) -> bool:
         """Wait until everything was handed to the kernel; False if ``timeout_s`` was too short."""
         with self._changed:
             return self._changed.wait_for(lambda: self._backlog_bytes == 0, timeout_s)
+
+    def cut(self) -> None:
+        """In a fork, which has no writer and perhaps a lock that nobody will release: say nothing.
+
+        The connection is closed there, so that it does not hide the end of this host.
+        """
+        self._is_cut = True
+        self._backlog_bytes = 0
+        self._connection.close()
 
     def _write(self) -> None:
         while True:

@@ -42,7 +42,7 @@ class Shared:
     shares: Shares
     keys: dict[str, ApiKey]
     secrets: Secrets
-    loader: python.Loader
+    source: python.Source
     streams: tuple[AttemptStream, ...]
     connections: dict[int, Connections] = field(default_factory=dict[int, Connections])
     """Those that wait for the next attempt of a worker."""
@@ -118,7 +118,7 @@ class Performer:
         attempt.begin()
         task, ctx = Task(order), self._ctx(attempt)
         with self._stage(attempt, "prepare", "prepare", limits.prepare):
-            executor = self._shared.loader.load(attempt.scope)
+            executor = self._shared.source.load(attempt.scope)
             if executor.prepare is not None:
                 python.call(executor.prepare, attempt.scope, task, ctx)
         attempt.send(messages.Running(time.monotonic(), attempt.id))

@@ -32,8 +32,8 @@ class _Share:
         self.changed = threading.Condition()
         self._clock = clock
         self._dealt = dealt
-        self._qps = 0.0
-        self._in_flight = 0
+        self._qps = -1.0
+        self._in_flight = -1
         self._next_at = 0.0
         self._held: dict[Permit, Scope | None] = {}
 
@@ -47,11 +47,12 @@ class _Share:
             self.changed.notify_all()
 
     def _gap_s(self) -> float:
-        return 1.0 / self._qps if self._qps else 0.0
+        return 1.0 / self._qps if self._qps > 0 else 0.0
 
     def ready_in_s(self) -> float:
         """Seconds until a permit may be had; inf while somebody has to give one back first."""
-        if not self._dealt or (self._in_flight and len(self._held) >= self._in_flight):
+        full = 0 <= self._in_flight <= len(self._held)
+        if not self._dealt or full or self._qps == 0:
             return inf
         return max(0.0, self._next_at - self._clock())
 
@@ -91,7 +92,7 @@ class Shares:
         }
 
     def deal(self, endpoint: str, qps: float, in_flight: int) -> None:
-        """A new share from the engine; 0 is no bound. One for an unknown endpoint is a new one."""
+        """A new share from the engine; -1 is no bound. One for an unknown endpoint is a new one."""
         self._shares.setdefault(endpoint, _Share(self._clock, dealt=True)).deal(qps, in_flight)
 
     def acquire(self, scope: Scope, endpoint: str) -> Permit:

@@ -12,7 +12,7 @@ import threading
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from types import ModuleType
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from runner.core.plan import Plan
 from runner.host.scope import Aborted, Scope
@@ -27,6 +27,14 @@ class Executor:
     run: Callable[..., Any]
     prepare: Callable[..., Any] | None = None
     score: Callable[..., Any] | None = None
+
+
+class Source(Protocol):
+    """Where attempts get their executor from."""
+
+    def load(self, scope: Scope) -> Executor:
+        """The executor, after a wait that the scope can end."""
+        ...
 
 
 class NoExecutorError(Exception):

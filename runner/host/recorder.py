@@ -7,6 +7,7 @@ said from executor code's threads, so each entry shuts the gate first.
 import time
 
 from runner.core import messages
+from runner.core.text import one_line
 from runner.host.attempt import Attempt
 from runner.host.calls import BackOff, CallEnd
 
@@ -55,7 +56,7 @@ class Recorder:
                     backoff.until,
                     backoff.why,
                     backoff.status,
-                    backoff.text,
+                    one_line(backoff.text),
                 )
             )
 

@@ -8,13 +8,18 @@ a second. Where there is no ``/proc`` the frame is all that is known.
 import os
 import sys
 import sysconfig
+import threading
+from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
 from types import FrameType
 from typing import Final, NamedTuple
 
+from runner.host import children
+
 _TICKS_PER_S: Final = os.sysconf("SC_CLK_TCK")
-_TASKS: Final = Path("/proc/self/task")
+_TASKS: Final = "/proc/self/task"
+_HAS_PROC: Final = Path(_TASKS).exists()
 IDLE_CPU: Final = 0.05
 """Below this share a thread is waiting; above it a futex is the GIL, not somebody's lock."""
 
@@ -48,55 +53,52 @@ class Clock(NamedTuple):
 
 
 def clock(thread: int) -> Clock:
-    """The clock of a native thread id; ``X`` for a thread that is gone."""
-    if not _TASKS.exists():
-        return Clock("?", 0.0)
-    try:
-        stat = (_TASKS / str(thread) / "stat").read_text()
-    except OSError:
-        return Clock("X", 0.0)
-    fields = stat.rpartition(")")[2].split()
-    return Clock(fields[0], (int(fields[11]) + int(fields[12])) / _TICKS_PER_S)
+    """The clock of a native thread id; ``X`` for a thread that is gone, ``?`` without /proc."""
+    stat = children.read(f"{_TASKS}/{thread}/stat")
+    if not stat:
+        return Clock("X" if _HAS_PROC else "?", 0.0)
+    fields = stat[stat.rfind(b")") + 2 :].split()
+    return Clock(fields[0].decode(), (int(fields[11]) + int(fields[12])) / _TICKS_PER_S)
 
 
 def waits_for(thread: int) -> str:
     """``lock``, ``sleep``, ``process``, ``net``, ``pipe``, or empty if it runs or is unknown."""
-    try:
-        channel = (_TASKS / str(thread) / "wchan").read_text()
-    except OSError:
-        return ""
+    channel = children.read(f"{_TASKS}/{thread}/wchan").decode("ascii", "replace")
     return next((what for start, what in _WAITS if channel.startswith(start)), "")
 
 
-def frames_of(ident: int) -> list[FrameType]:
-    """The frames of a thread (by ``threading.get_ident``), innermost first; empty if it is gone."""
-    # Documented, in spite of its name: the way to see what another thread does.
-    frame = sys._current_frames().get(ident)  # noqa: SLF001 # pyright: ignore[reportPrivateUsage]
-    frames: list[FrameType] = []
-    while frame is not None:
-        frames.append(frame)
-        frame = frame.f_back
+def tops() -> dict[int, FrameType]:
+    """The innermost frame of every other thread, by ``threading.get_ident``."""
+    # Documented, in spite of its name: the way to see what other threads do.
+    frames = sys._current_frames()  # noqa: SLF001 # pyright: ignore[reportPrivateUsage]
+    # Our own frame would hold itself by this dict, and with it everything in the others.
+    del frames[threading.get_ident()]
     return frames
 
 
-def frame_text(ident: int, base: str = "") -> str:
+def _outward(frame: FrameType | None) -> Iterator[FrameType]:
+    while frame is not None:
+        yield frame
+        frame = frame.f_back
+
+
+def frame_text(top: FrameType | None, base: str = "") -> str:
     """``file:line function`` of the innermost frame that is the executor's own code.
 
     Frames of the standard library, of installed packages and of the host are passed over, because
     "threading.py:331 wait" tells nobody where to look; without any other the innermost one stands.
     Paths under ``base`` are given relative to it.
     """
-    frames = frames_of(ident)
-    if not frames:
+    own = next((one for one in _outward(top) if not _is_foreign(one.f_code.co_filename)), top)
+    if own is None:
         return ""
-    own = next((one for one in frames if not _is_foreign(one.f_code.co_filename)), frames[0])
     code = own.f_code
     return f"{short_path(code.co_filename, base)}:{own.f_lineno} {code.co_name}"
 
 
-def is_in_host_code(ident: int) -> bool:
-    """Whether the thread is in a call from executor code into ours, such as a guarded read."""
-    for frame in frames_of(ident):
+def is_in_host_code(top: FrameType | None) -> bool:
+    """Whether a thread is in a call from executor code into ours, such as a guarded read."""
+    for frame in _outward(top):
         path = frame.f_code.co_filename
         if path.startswith(_HOST):
             return not path.startswith(_EXECUTORS)
@@ -105,13 +107,13 @@ def is_in_host_code(ident: int) -> bool:
     return False
 
 
-def stack_text(ident: int, base: str = "") -> str:
+def stack_text(top: FrameType | None, base: str = "") -> str:
     """All frames of a thread, outermost first, a line each."""
     lines = [
         f"  {short_path(frame.f_code.co_filename, base)}:{frame.f_lineno} {frame.f_code.co_name}"
-        for frame in reversed(frames_of(ident))
+        for frame in _outward(top)
     ]
-    return "\n".join(lines) or "  (gone)"
+    return "\n".join(reversed(lines)) or "  (gone)"
 
 
 @lru_cache(maxsize=1024)

@@ -107,3 +107,9 @@ def take_over(log: HostLog, secrets: Secrets) -> tuple[AttemptStream, AttemptStr
     streams = AttemptStream(log, secrets, 1), AttemptStream(log, secrets, 2)
     sys.stdout, sys.stderr = streams
     return streams
+
+
+def give_back() -> None:
+    """In a fork: plain streams on the same descriptors, for ours take locks that may be taken."""
+    sys.stdout = io.TextIOWrapper(io.FileIO(1, "wb", closefd=False), write_through=True)
+    sys.stderr = io.TextIOWrapper(io.FileIO(2, "wb", closefd=False), write_through=True)

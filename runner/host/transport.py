@@ -11,9 +11,10 @@ import httpx2
 
 from runner.host import callclock
 from runner.host.answers import HTTPCORE_ERRORS, as_httpx
-from runner.host.calls import Permit, Session, Tries
+from runner.host.calls import Session, Tries
 from runner.host.exchange import Body, Exchange, Flow
 from runner.host.guard import Connections
+from runner.host.recording import Permit
 
 _T = TypeVar("_T")
 

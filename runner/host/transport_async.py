@@ -12,9 +12,10 @@ import httpx2
 
 from runner.host import callclock, waits_async
 from runner.host.answers import HTTPCORE_ERRORS, as_httpx
-from runner.host.calls import Permit, Session, Tries
+from runner.host.calls import Session, Tries
 from runner.host.exchange import Body, Exchange, Flow
 from runner.host.guard_async import AsyncConnections
+from runner.host.recording import Permit
 
 _T = TypeVar("_T")
 _ASK_AGAIN_S: Final = 0.02  # permits are handed out by threads; a loop asks for its own

@@ -9,6 +9,8 @@ import signal
 import threading
 import time
 from collections.abc import Callable
+from types import FrameType
+from typing import NoReturn
 
 from runner.core import messages
 from runner.core.messages import SlotBeat
@@ -16,6 +18,7 @@ from runner.core.outcomes import KILLED_STOP, Phase
 from runner.core.text import one_line
 from runner.host import ladder, samples
 from runner.host.attempt import Attempt
+from runner.host.children import Process
 from runner.host.ladder import Rung, Steps
 from runner.host.offspring import Offspring
 from runner.host.outbox import FULL_BYTES, Outbox
@@ -59,7 +62,7 @@ class Watch:
         """Something has changed that may be due before the next round: look now."""
         self._alarm.set()
 
-    def run(self) -> None:
+    def run(self) -> NoReturn:
         """Go round until the process ends."""
         next_beat = next_sample = time.monotonic()
         while True:
@@ -107,7 +110,7 @@ class Watch:
     def _interrupt(self, attempt: Attempt, rung: Rung) -> None:
         """Not in our own code: it obeys the scope, and its locks must not be left taken."""
         ident = attempt.gate.ident
-        if not ident or samples.is_in_host_code(ident):
+        if not ident or samples.is_in_host_code(samples.tops().get(ident)):
             return
         if rung is Rung.SIGNAL:
             signal.pthread_kill(ident, signal.SIGTERM)
@@ -144,11 +147,12 @@ class Watch:
         running = self._slots.running()
         changed = [beat for beat in map(_slot_beat, running) if beat != self._sent.get(beat.worker)]
         self._sent.update((beat.worker, beat) for beat in changed)
-        zombies = self._zombie_beats(now)
+        zombies = self._zombie_beats(now) if self._zombies else []
         self._outbox.post(messages.Beat(now, [one.id for one in running], changed, zombies))
 
     def _zombie_beats(self, now: float) -> list[messages.Zombie]:
         beats: list[messages.Zombie] = []
+        tops = samples.tops()
         for attempt, nudged in list(self._zombies.items()):
             if attempt.has_left or samples.clock(attempt.thread).state == "X":
                 del self._zombies[attempt]
@@ -163,7 +167,7 @@ class Watch:
                     attempt.id,
                     attempt.thread,
                     attempt.abandoned_at or now,
-                    one_line(samples.frame_text(attempt.ident, self._base)),
+                    one_line(samples.frame_text(tops.get(attempt.ident), self._base)),
                     self._cpu(attempt, now)[1],
                 )
             )
@@ -175,29 +179,35 @@ class Watch:
         running = self._slots.running()
         for gone in self._clocks.keys() - {*running, *self._zombies}:
             del self._clocks[gone]
+        tops = samples.tops()
+        taken: list[messages.Sample] = []
         for attempt in running:
             if not attempt.thread:
                 continue
-            processes = self._offspring.of(attempt)
-            if now - attempt.scope.progress_at < SAMPLE_AFTER_S:
+            processes = self._offspring.of(attempt)  # also where new ones are found
+            if now - attempt.scope.progress_at >= SAMPLE_AFTER_S:
+                taken.append(self._sample(attempt, now, tops.get(attempt.ident), processes))
+            else:
                 self._clocks.pop(attempt, None)
-                continue
-            state, cpu = self._cpu(attempt, now)
-            waits_for = "" if cpu > IDLE_CPU else samples.waits_for(attempt.thread)
-            if processes and waits_for in ("process", "pipe", "net"):
-                oldest = min(processes, key=lambda process: process.born)
-                waits_for = f"pid {oldest.pid} ({one_line(oldest.command, 80)})"
-            self._outbox.post(
-                messages.Sample(
-                    now,
-                    attempt.worker,
-                    attempt.id,
-                    cpu,
-                    state,
-                    one_line(samples.frame_text(attempt.ident, self._base)),
-                    one_line(attempt.scope.detail) or waits_for,
-                )
-            )
+        self._outbox.post(*taken)
+
+    def _sample(
+        self, attempt: Attempt, now: float, top: FrameType | None, processes: list[Process]
+    ) -> messages.Sample:
+        state, cpu = self._cpu(attempt, now)
+        waits_for = "" if cpu > IDLE_CPU else samples.waits_for(attempt.thread)
+        if processes and waits_for in ("process", "pipe", "net"):
+            oldest = min(processes, key=lambda process: process.born)
+            waits_for = f"pid {oldest.pid} ({one_line(oldest.command, 80)})"
+        return messages.Sample(
+            now,
+            attempt.worker,
+            attempt.id,
+            cpu,
+            state,
+            one_line(samples.frame_text(top, self._base)),
+            one_line(attempt.scope.detail) or waits_for,
+        )
 
     def _cpu(self, attempt: Attempt, now: float) -> tuple[str, float]:
         """State and CPU share since it was last asked; 0 the first time."""
@@ -210,9 +220,10 @@ class Watch:
 
     def stacks(self) -> str:
         """The Python stacks of all slots and zombies, for people."""
+        tops = samples.tops()
         parts = [
             f"{what} {one.worker} {one.id} ({one.scope.phase})\n"
-            f"{samples.stack_text(one.ident, self._base)}"
+            f"{samples.stack_text(tops.get(one.ident), self._base)}"
             for what, group in (("worker", self._slots.running()), ("zombie", self._zombies))
             for one in group
         ]

@@ -64,9 +64,10 @@ def _prepare() -> Serve:
     """Import everything, prove the guard, and make what is loaded cheap to share."""
     for name in ("openai", "runner.host.bench.executor"):
         importlib.import_module(name)  # here, once, so that no host pays for it
-    from runner.host import guard, main, warmup
+    from runner.host import foreign, guard, main, warmup
 
     guard.self_test()
+    foreign.install()
     warmup.warm_up()
     if (threads := threading.active_count()) != 1:
         names = ", ".join(thread.name for thread in threading.enumerate())

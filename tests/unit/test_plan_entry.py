@@ -128,6 +128,6 @@ def test_the_interactive_executor_checks_its_own_files(tmp_path: Path):
     (tmp_path / "plan.toml").write_text(PLAN + 'executor = "interactive"\n')
     with pytest.raises(PlanError, match="unknown tool 'file_raeder'") as caught:
         read_plan(tmp_path / "plan.toml", environ={})
-    assert [problem.line for problem in caught.value.problems] == [2]
+    assert [(one.file, one.line) for one in caught.value.problems] == [("tasks.jsonl", 2)]
     with pytest.raises(PlanError, match="no tools"):
         read_plan(tmp_path / "plan.toml", {"tasks.tools": "tools.json"}, environ={})

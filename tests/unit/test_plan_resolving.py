@@ -1,4 +1,4 @@
-"""Defaults give way in one order: model, then section, then reasoning, then the plain default."""
+"""Values give way in one order: model, then reasoning, then section, then the plain default."""
 
 from pathlib import Path
 from typing import Any
@@ -41,7 +41,8 @@ def read(folder: Path, overrides: dict[str, str] | None = None, **parts: str) ->
 def reasoning(plan: Plan) -> dict[str, float]:
     model = plan.model("o4-mini")
     limits = {
-        name: getattr(model.limits, name) for name in ("first_byte", "idle", "call", "attempt")
+        name: getattr(model.limits, name)
+        for name in ("connect", "first_byte", "idle", "call", "attempt")
     }
     return {**limits, "slow": model.watch.slow_after, "stuck": model.watch.stuck_after}
 
@@ -49,6 +50,7 @@ def reasoning(plan: Plan) -> dict[str, float]:
 def test_a_reasoning_model_may_be_silent_for_long(tmp_path: Path):
     plan = read(tmp_path).plan
     assert reasoning(plan) == {
+        "connect": 5,
         "first_byte": 900,
         "idle": 900,
         "call": 900,
@@ -61,16 +63,16 @@ def test_a_reasoning_model_may_be_silent_for_long(tmp_path: Path):
 
 
 CASES: dict[str, tuple[dict[str, str], dict[str, float]]] = {
-    "section-wins-over-reasoning": (
-        {"rest": "[limits]\nfirst_byte = 100\n[watch]\nslow_after = 7"},
-        {"first_byte": 100, "idle": 900, "slow": 7, "stuck": 80},
+    "reasoning-wins-over-section": (
+        {"rest": "[limits]\nfirst_byte = 100\nconnect = 3\n[watch]\nslow_after = 7"},
+        {"first_byte": 900, "idle": 900, "slow": 450, "stuck": 720, "connect": 3},
     ),
-    "model-wins-over-section": (
+    "model-wins-over-reasoning": (
         {
             "model": "limits = {first_byte = 200, attempt = 1200}\nwatch = {stuck_after = 60}",
             "rest": "[limits]\nfirst_byte = 100\n[watch]\nslow_after = 7\nstuck_after = 9",
         },
-        {"first_byte": 200, "attempt": 1200, "slow": 7, "stuck": 60},
+        {"first_byte": 200, "idle": 900, "attempt": 1200, "slow": 100, "stuck": 60},
     ),
 }
 

@@ -7,6 +7,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -246,7 +247,7 @@ def test_callbacks_run_once_and_only_inside_their_block(scope: Scope) -> None:
 
 
 def test_close_frees_descriptors_and_may_be_repeated() -> None:
-    before = len(os.listdir("/proc/self/fd"))
+    before = len(list(Path("/proc/self/fd").iterdir()))
     closed: list[Any] = []
     scopes = [Scope() for _ in range(50)]
     for one in scopes:
@@ -254,5 +255,5 @@ def test_close_frees_descriptors_and_may_be_repeated() -> None:
         one.close()
         one.close()
         assert not one.cancel("killed:user")
-    assert len(os.listdir("/proc/self/fd")) == before
+    assert len(list(Path("/proc/self/fd").iterdir())) == before
     assert closed == scopes

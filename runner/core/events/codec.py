@@ -60,6 +60,7 @@ from runner.core.events.storage import (
     EndpointUnpaused,
     LogFailed,
     PartsCompacted,
+    PartsFailed,
     RowsFailed,
     RowsFound,
     RowsRecovered,
@@ -112,6 +113,7 @@ AnyEvent = (
     | RowsWritten
     | RowsFound
     | PartsCompacted
+    | PartsFailed
     | RowsFailed
     | RowsRecovered
     | LogFailed

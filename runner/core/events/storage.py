@@ -68,6 +68,13 @@ class RowsRecovered(Event):
     waited_s: float
 
 
+class PartsFailed(Event):
+    """Parts could not be made one; nothing is lost, they stay as they are. ``part`` is damaged."""
+
+    error: str
+    part: str = ""
+
+
 class LogFailed(Event):
     """The log itself could not be written for a while (told after it could)."""
 

@@ -6,12 +6,9 @@ a plan of a million tasks costs nothing here. Tasks that are queued again stand 
 
 from collections import deque
 from collections.abc import Callable, Iterable
-from typing import Final, Protocol
+from typing import Protocol
 
 from runner.core.plan import Model, Task
-
-REASK_S: Final = 600.0
-"""An endpoint that was paused by itself is asked again with one attempt this often."""
 
 
 class Source(Protocol):

@@ -7,9 +7,10 @@ from collections.abc import Callable
 from typing import Final, TypeVar
 
 from runner.core import events as ev
-from runner.core.outcomes import Phase, is_charged, is_scored
+from runner.core.outcomes import ENGINE_LOST, Phase, is_charged, is_scored
 from runner.core.state.model import (
     CALLS_KEPT,
+    FIRST_CALLS,
     LATENCIES_KEPT,
     LATENCY_WINDOW_S,
     Awaited,
@@ -21,6 +22,8 @@ from runner.core.state.model import (
 )
 
 _MINUTE_S: Final = 60.0
+REASK_S: Final = 600.0
+"""A model that was paused by itself is asked again with one attempt this often."""
 
 
 def endpoint_of(state: State, key: str) -> EndpointState:
@@ -68,10 +71,39 @@ def set_status(state: State, task: TaskState, status: str) -> None:
     task.status = status
 
 
+def _open(state: State, task_id: str) -> TaskState:
+    """The task's entry among the open ones; a task that was done is so no longer."""
+    task = state.tasks.get(task_id)
+    if task is None:
+        outcome = state.done.pop(task_id, None)
+        task = TaskState(status="pending")
+        if outcome is not None:
+            task.attempts = state.attempts_of.pop(task_id, 1)
+            task.scored = outcome if is_scored(outcome) else None
+            state.outcomes[outcome] -= 1
+        state.tasks[task_id] = task
+    return task
+
+
 def apply_attempt_started(state: State, event: ev.AttemptStarted) -> None:
-    """The slot belongs to the attempt from here on."""
-    while event.worker >= len(state.workers):
-        state.workers.append(WorkerState(worker=len(state.workers)))
+    """The slot belongs to the attempt from here on, and to no other."""
+    if 0 <= event.worker < MAX_WORKERS:
+        _occupy(state, event)
+    task = _open(state, event.task_id)
+    task.attempts = event.attempt
+    task.retry_wanted = False
+    set_status(state, task, "running")
+    state.totals.attempts += 1
+
+
+def _occupy(state: State, event: ev.AttemptStarted) -> None:
+    for number in range(len(state.workers), event.worker + 1):
+        state.workers.append(WorkerState(worker=number))
+    before = state.owner.get(event.attempt_id)
+    if before is not None:
+        _free(state, before, event.at)
+    if state.workers[event.worker].busy:
+        _free(state, event.worker, event.at)
     worker = WorkerState(
         worker=event.worker,
         host=event.host,
@@ -99,6 +131,8 @@ def apply_attempt_started(state: State, event: ev.AttemptStarted) -> None:
     state.totals.attempts += 1
     endpoint = _endpoint(state, worker)
     endpoint.busy += 1
+    if endpoint.paused_why and endpoint.paused_until <= event.at:
+        endpoint.paused_until = event.at + REASK_S
 
 
 _E = TypeVar("_E", bound=ev.Event)
@@ -127,12 +161,14 @@ def apply_attempt_running(_state: State, worker: WorkerState, event: ev.AttemptR
 
 @_on_worker
 def apply_call_started(_state: State, worker: WorkerState, event: ev.CallStarted) -> None:
-    """A request went out."""
+    """A request went out. If a back-off came before it, that was ordered and is no stall."""
     worker.calls = max(worker.calls, event.n)
     worker.call_at = event.at
     worker.first_byte_at = 0.0
     worker.streamed = event.stream
-    worker.backoff_until = 0.0
+    if worker.backoff_until:
+        worker.backoff_until = 0.0
+        _progress(worker, event.at)
     _enter(worker, "wait", event.at)
 
 
@@ -161,7 +197,10 @@ def apply_call_ended(state: State, worker: WorkerState, event: ev.CallEnded) -> 
     totals.cost += event.cost
     endpoint = _endpoint(state, worker)
     endpoint.calls += 1
+    if len(endpoint.first_hows) < FIRST_CALLS:
+        endpoint.first_hows.append(event.how)
     if event.how == "ok":
+        endpoint.answered += 1
         _remember(endpoint, event)
     else:
         totals.errors += 1
@@ -281,16 +320,18 @@ def apply_rung_reached(_state: State, worker: WorkerState, event: ev.RungReached
 
 def apply_signs(state: State, slot: ev.SlotPulse) -> None:
     """Signs of life of one worker, as the pulse carries them. An older phase never wins."""
-    if slot.worker >= len(state.workers):
+    if not 0 <= slot.worker < len(state.workers):
         return
     worker = state.workers[slot.worker]
-    if not worker.busy or slot.since_at < worker.started_at:
+    if not worker.busy or slot.since_at < worker.started_at - _ROUNDED_S:
         return
     worker.sign_at = max(worker.sign_at, slot.sign_at)
     worker.progress_at = max(worker.progress_at, slot.progress_at)
     worker.bytes = max(worker.bytes, slot.bytes)
     if worker.phase != "killing" and slot.since_at > worker.since_at:
         worker.phase, worker.since_at = slot.phase, slot.since_at
+    if slot.phase == "score" and not worker.scoring_at:
+        worker.scoring_at = slot.since_at
 
 
 def apply_attempt_ended(state: State, event: ev.AttemptEnded) -> None:
@@ -307,6 +348,8 @@ def apply_attempt_ended(state: State, event: ev.AttemptEnded) -> None:
             worker=number, host=worker.host, since_at=event.at, latencies=worker.latencies
         )
         trim_workers(state)
+    if event.cause == ENGINE_LOST:
+        _forget_awaited(state, event)
     state.rows.next_row = max(state.rows.next_row, event.row + 1)
     outcome = event.outcome
     state.awaited[event.row] = Awaited(
@@ -331,6 +374,15 @@ def apply_attempt_ended(state: State, event: ev.AttemptEnded) -> None:
     task.froze += event.cause in ("error:FrozeHost", "error:HostExit")
     task.alone = event.then == "alone"
     set_status(state, task, "recording" if event.then == "final" else "pending")
+
+
+def _forget_awaited(state: State, event: ev.AttemptEnded) -> None:
+    """A resumed run ends an attempt anew whose row no file has: the old number is free again."""
+    stale = [row for row, item in state.awaited.items() if item.attempt_id == event.attempt_id]
+    for row in stale:
+        del state.awaited[row]
+    if stale:
+        state.rows.next_row = min(state.rows.next_row, event.row)
 
 
 def apply_task_queued(state: State, event: ev.TaskQueued) -> None:

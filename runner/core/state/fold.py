@@ -35,7 +35,14 @@ from runner.core.state.attempts import (
     endpoint_of,
     trim_workers,
 )
-from runner.core.state.model import HostState, State, WorkerState, ZombieState, endpoint_key
+from runner.core.state.model import (
+    EndpointState,
+    HostState,
+    State,
+    WorkerState,
+    ZombieState,
+    endpoint_key,
+)
 from runner.core.state.rows import (
     apply_log_failed,
     apply_parts_compacted,
@@ -46,6 +53,7 @@ from runner.core.state.rows import (
 )
 
 PRODUCTIVE_EVERY_S: Final = 10.0
+_MINUTE_S: Final = 60.0
 
 
 def apply(state: State, event: ev.Event) -> State:
@@ -104,7 +112,7 @@ def _engine_started(state: State, event: ev.EngineStarted) -> None:
     _resize(state, plan.run.workers)
     for model in plan.models:
         for deployment in model.deployments:
-            endpoint_of(state, endpoint_key(model.name, model.endpoint, deployment))
+            endpoint_of(state, model.name, model.endpoint, deployment)
 
 
 def _last_at(state: State) -> float:
@@ -114,6 +122,7 @@ def _last_at(state: State) -> float:
 
 def _resize(state: State, target: int) -> None:
     """As many workers as asked for; one under way above the new number stays until it has ended."""
+    target = min(max(0, target), MAX_WORKERS)
     state.target_workers = target
     for number in range(len(state.workers), target):
         state.workers.append(WorkerState(worker=number))
@@ -173,9 +182,10 @@ def _host_starting(state: State, event: ev.HostStarting) -> None:
         alone=event.alone,
         started_at=event.at,
         beat_at=event.at,
+        restarts=max((state.deaths_of.get(number, 0) for number in event.workers), default=0),
     )
     for number in event.workers:
-        if number < len(state.workers):
+        if 0 <= number < len(state.workers):
             state.workers[number].host = event.host
 
 
@@ -195,7 +205,7 @@ def _host_froze(state: State, event: ev.HostFroze) -> None:
 def _host_recovered(state: State, event: ev.HostRecovered) -> None:
     host = state.hosts.get(event.host)
     if host is not None:
-        host.status = "ok"
+        host.status = "draining" if host.draining else "ok"
         host.frozen_at = 0.0
         host.beat_at = event.at
 
@@ -204,13 +214,17 @@ def _host_draining(state: State, event: ev.HostDraining) -> None:
     host = state.hosts.get(event.host)
     if host is not None:
         host.status = "draining"
+        host.draining = True
 
 
 def _host_gone(state: State, event: ev.HostGone) -> None:
     host = state.hosts.pop(event.host, None)
     if host is not None:
         state.gone_cpu_s += host.cpu_s
-        state.totals.host_restarts += host.status != "draining"
+        if not host.draining:
+            state.totals.host_restarts += 1
+            for number in host.workers:
+                state.deaths_of[number] = state.deaths_of.get(number, 0) + 1
     state.zombies = [zombie for zombie in state.zombies if zombie.host != event.host]
 
 
@@ -227,6 +241,7 @@ def _endpoint_unpaused(state: State, event: ev.EndpointUnpaused) -> None:
     for endpoint in state.endpoints.values():
         if (endpoint.model, endpoint.endpoint) == (event.model, event.endpoint):
             endpoint.paused_why, endpoint.paused_until = "", 0.0
+            endpoint.first_hows.clear()  # what it does from now on is judged afresh
 
 
 # ------------------------------------------------------------------------------------------ pulse
@@ -241,6 +256,10 @@ def _pulse(state: State, event: ev.Pulse) -> None:
     state.memory_percent = event.memory_percent
     for slot in event.slots:
         apply_signs(state, slot)
+    for endpoint in state.endpoints.values():
+        if endpoint.tokens:
+            speed = tokens_per_s(endpoint, event.at)
+            endpoint.best_tokens_per_s = max(endpoint.best_tokens_per_s, speed)
     for pulse in event.hosts:
         host = state.hosts.get(pulse.host)
         if host is not None:
@@ -261,6 +280,11 @@ def _pulse(state: State, event: ev.Pulse) -> None:
     ]
     if not state.productive or event.at - state.productive[-1][0] >= PRODUCTIVE_EVERY_S:
         state.productive.append((event.at, productive(state, event.at), len(state.owner)))
+
+
+def tokens_per_s(endpoint: EndpointState, now: float) -> float:
+    """Tokens that came from the model per second, over the last minute."""
+    return sum(number for at, number in endpoint.tokens if at >= now - _MINUTE_S) / _MINUTE_S
 
 
 def productive(state: State, now: float) -> int:

@@ -26,6 +26,8 @@ class WorkerState(Struct, kw_only=True):
     started_at: float = 0.0
     running_at: float = 0.0
     """When run() began; 0 while it prepares. The attempt limit counts from here."""
+    scoring_at: float = 0.0
+    """When scoring began, which ends the attempt limit; 0 before."""
     turn: int = 0
     max_turns: int = 0
     calls: int = 0
@@ -74,6 +76,8 @@ class WorkerState(Struct, kw_only=True):
 
 
 LATENCIES_KEPT = 12
+MAX_WORKERS = 4096
+"""The most that a plan or a command can ask for; a garbled line may claim more."""
 
 
 class HostState(Struct, kw_only=True):
@@ -93,6 +97,8 @@ class HostState(Struct, kw_only=True):
     threads: int = 0
     zombies: int = 0
     restarts: int = 0
+    """How many hosts of its workers died before it."""
+    draining: bool = False
 
 
 class ZombieState(Struct, kw_only=True):
@@ -120,6 +126,8 @@ class TaskState(Struct, kw_only=True):
     retry_wanted: bool = False
     scored: str | None = None
     """The outcome of its first scored row, which stays its result whatever follows."""
+    last_row: int = 0
+    """Commit number of its last ended attempt: a task is done when that row is durable."""
 
 
 class Awaited(Struct, array_like=True):
@@ -158,9 +166,14 @@ class EndpointState(Struct, kw_only=True):
     tokens: list[tuple[float, int]] = []
     """(at, tokens out) of the last minute."""
     best_tokens_per_s: float = 0.0
-    row_outcomes: list[bool] = []
+    """The most of any minute so far: what the present speed is a share of."""
+    answered: int = 0
+    """Calls that ended well."""
+    first_hows: list[str] = []
+    """How the first calls ended, at most `FIRST_CALLS`: three of one kind say something."""
 
 
+FIRST_CALLS = 3
 CALLS_KEPT = 512
 LATENCY_WINDOW_S = 300.0
 
@@ -223,6 +236,8 @@ class State(Struct, kw_only=True):
     target_workers: int = 0
     workers: list[WorkerState] = []
     hosts: dict[int, HostState] = {}
+    deaths_of: dict[int, int] = {}
+    """Worker -> how many of its hosts died, for workers that lost any."""
     gone_cpu_s: float = 0.0
     zombies: list[ZombieState] = []
     tasks: dict[str, TaskState] = {}

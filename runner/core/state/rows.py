@@ -1,11 +1,15 @@
 """The steps of the fold that concern durable rows: only they make a task done."""
 
+from typing import Final
+
 from runner.core import events as ev
-from runner.core.outcomes import is_scored
+from runner.core.outcomes import OUTCOMES, is_scored
 from runner.core.state.attempts import set_status
 from runner.core.state.model import FINISHES_KEPT, State
 
-_COUNTED_BY_BRAKE = ("passed", "partial", "failed", "errored", "timed_out")
+_COUNTED_BY_BRAKE: Final = ("passed", "partial", "failed", "errored", "timed_out")
+_SAME: Final[dict[str, str]] = {name: name for name in OUTCOMES}
+"""One string for each outcome: a million done tasks hold no copies of the decoder's."""
 
 
 def apply_rows_written(state: State, event: ev.RowsWritten) -> None:
@@ -16,8 +20,7 @@ def apply_rows_written(state: State, event: ev.RowsWritten) -> None:
     rows.bytes += event.bytes
     rows.last_write_at = event.at
     rows.next_row = max(rows.next_row, event.last + 1)
-    for number in range(event.first, event.last + 1):
-        _record(state, number, event.at)
+    _record_all(state, event.first, event.last, event.at)
 
 
 def apply_rows_found(state: State, event: ev.RowsFound) -> None:
@@ -29,6 +32,7 @@ def apply_rows_found(state: State, event: ev.RowsFound) -> None:
     state.rows.parts += 1
     state.rows.bytes += event.bytes
     state.rows.last_write_at = event.at
+    state.rows.next_row = max(state.rows.next_row, event.last + 1)
     for number in range(event.first, event.last + 1):
         _record(state, number, event.at)
 

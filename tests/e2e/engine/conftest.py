@@ -1,0 +1,18 @@
+"""Fixtures of the tests that run whole engines."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from support.running import PACKAGE, Project
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Project]:
+    """A folder of its own; whatever was started from it ends with the test."""
+    monkeypatch.setenv("PYTHONPATH", str(PACKAGE))
+    found = Project(tmp_path)
+    try:
+        yield found
+    finally:
+        found.close()

@@ -1,0 +1,73 @@
+"""A person's kill frees the slot at once, and never anybody else's."""
+
+from support.running import Project, checked
+
+from runner.core import events as ev
+
+SILENT_FIRST = """
+default = "ok"
+[tasks]
+t000 = "silent"
+"""
+LONG = "first_byte = 60\nidle = 60\ncall = 90\nattempt = 120"
+
+
+def test_a_kill_on_a_silent_call_frees_the_slot_and_the_next_task_starts(project: Project) -> None:
+    run = project.launch(project.write(tasks=6, workers=1, script=SILENT_FIRST, limits=LONG))
+    run.until(lambda state: state.workers[0].phase == "wait" and state.workers[0].calls == 1)
+    answer = run.ask("kill", worker=0, attempt_id="1-00001")
+    assert (answer["outcome"], answer["cause"]) == ("killed", "killed:user")
+    state = run.ended()
+    events = run.events()
+    asked = next(e for e in events if isinstance(e, ev.KillRequested))
+    ended = next(e for e in events if isinstance(e, ev.AttemptEnded))
+    after = next(e for e in events if isinstance(e, ev.AttemptStarted) and e.seq > ended.seq)
+    assert ended.at - asked.at < 0.25  # 50 ms on a quiet machine; see the benchmark for figures
+    assert after.at - ended.at < 0.25
+    assert asked.origin
+    assert state.done["t000"] == "killed"
+    assert state.exit_code == 1
+    checked(run)
+
+
+def test_retry_by_a_person_runs_the_task_again_first_and_is_not_charged(project: Project) -> None:
+    script = 'default = "ok"\n[tasks]\nt000 = "silent,times=1"'
+    run = project.launch(project.write(tasks=4, workers=1, script=script, limits=LONG))
+    run.until(lambda state: state.workers[0].calls == 1)
+    assert run.ask("retry", worker=0)["then"] == "requeued"
+    state = run.ended()
+    starts = [event.task_id for event in run.of(ev.AttemptStarted)]
+    assert starts[:2] == ["t000", "t000"]
+    assert state.done["t000"] == "passed"
+    assert state.exit_code == 0
+    checked(run)
+
+
+def test_a_kill_of_an_attempt_that_has_ended_harms_nobody(project: Project) -> None:
+    script = 'default = "silent"\n[tasks]\nt000 = "ok"'
+    run = project.launch(project.write(tasks=2, workers=1, script=script, limits=LONG))
+    run.until(lambda state: "t000" in state.done and state.workers[0].task_id == "t001")
+    answer = run.ask("kill", worker=0, attempt_id="1-00001")
+    assert answer["ok"] is False
+    assert (answer["error"], answer["outcome"]) == ("already ended", "passed")
+    assert run.state().workers[0].task_id == "t001"
+    assert run.ask("kill", task="t001")["ok"]
+    run.ended()
+    checked(run)
+
+
+def test_stop_ends_attempts_under_way_and_resume_runs_them_again(project: Project) -> None:
+    script = 'default = "ok"\n[tasks]\nt001 = "silent,times=1"'
+    run = project.launch(project.write(tasks=3, workers=1, script=script, limits=LONG))
+    run.until(lambda state: state.workers[0].task_id == "t001" and state.workers[0].calls == 1)
+    assert run.ask("stop")["ok"]
+    state = run.ended()
+    assert (state.status, state.exit_code) == ("stopped", 3)
+    checked(run)
+    project.resume(run)
+    state = run.ended()
+    assert (state.status, state.exit_code, len(state.done)) == ("finished", 0, 3)
+    causes = [(e.task_id, e.cause) for e in run.of(ev.AttemptEnded)]
+    assert causes.count(("t000", "")) == 1
+    assert ("t001", "killed:stop") in causes
+    checked(run)

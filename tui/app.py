@@ -1,0 +1,307 @@
+"""The app: wiring between a source, the state that it feeds, and the screens. No I/O, no drawing.
+
+The source's threads hand messages over; they are folded here, on the screen's thread. Four times a
+second the clock of the view is set and the screen on top redraws what changed.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+from textual.app import App
+from textual.binding import Binding, BindingType
+
+from runner import apply
+from tui.glyphs import UNICODE, Glyphs
+from tui.keys import BY_ID, COMMANDS, KEYS
+from tui.orders import Orders
+from tui.runview import RunView
+from tui.screens import SCREENS
+from tui.screens.base import RunViewScreen
+from tui.screens.dialogs import Ask, Prompt
+from tui.screens.help import Help
+from tui.screens.run import RunScreen
+from tui.source import (
+    Answer,
+    EngineChanged,
+    EngineTrouble,
+    Events,
+    Fetched,
+    Loaded,
+    Position,
+    Source,
+    SourceFailed,
+    SourceMessage,
+)
+from tui.theme import DEFAULT, Palette, load_themes, shipped_folder
+from tui.wire import WireMixin
+
+FRAMES_PER_S = 4
+NOTICE_FRAMES = 8 * FRAMES_PER_S
+"""A notice stays for 8 s."""
+
+
+def _shipped_themes() -> dict[str, Palette]:
+    return load_themes([shipped_folder()])[0]
+
+
+@dataclass(frozen=True)
+class Options:
+    """What the command line, the config file and the terminal decided before the start."""
+
+    themes: dict[str, Palette] = field(default_factory=_shipped_themes)
+    palette: Palette | None = None
+    glyphs: Glyphs = UNICODE
+    keys: dict[str, str] = field(default_factory=dict[str, str])
+    """Action -> key, where the user's config says otherwise."""
+    notes: Sequence[str] = ()
+    """Said once at the start: problems of themes and config."""
+
+
+class PilotApp(WireMixin, App[str]):
+    """The dashboard on one run. Its result is what to print after it has left."""
+
+    ENABLE_COMMAND_PALETTE = False
+    ALLOW_SELECT = False
+    CSS = """
+    Screen { background: $background; color: $foreground; }
+    ModalScreen { background: transparent; }
+    """
+    BINDINGS: ClassVar[list[BindingType]] = [
+        *(
+            Binding(key.keys, key.id, key.word, show=False, id=key.id)
+            for key in KEYS
+            if key.place == "all" and key.id not in ("move", "back", "leave")
+        ),
+        Binding(BY_ID["leave"].keys, "leave", show=False, priority=True, id="leave"),
+    ]
+
+    def __init__(self, view: RunView, source: Source, options: Options | None = None) -> None:
+        options = options or Options()
+        super().__init__(ansi_color=True)
+        self.view = view
+        self.source = source
+        self.options = options
+        self.glyphs = options.glyphs
+        self.palette = options.palette or options.themes[DEFAULT]
+        self.orders = Orders(self)
+        self._blurred = False
+        self._frame = 0
+        self._notice_until = 0
+
+    # --------------------------------------------------------------------------------- start
+
+    def on_mount(self) -> None:
+        """Colours, the run screen, the source, the clock."""
+        for palette in self.options.themes.values():
+            self.register_theme(palette.textual())
+        self.theme = self.palette.name
+        if self.options.keys:
+            self.set_keymap(self.options.keys)
+        self.push_screen(RunScreen(self.view, self.orders))
+        if self.options.notes:
+            self.notice("; ".join(self.options.notes))
+        self.source.start(self._post_from_source)
+        self.set_interval(1 / FRAMES_PER_S, self._tick)
+
+    def _post_from_source(self, message: SourceMessage) -> object:
+        return self.call_from_thread(self.on_source, message)
+
+    def on_source(self, message: SourceMessage) -> None:
+        """Fold what happened; called on the screen's thread."""
+        view = self.view
+        match message:
+            case Events(events):
+                for event in events:
+                    apply(view.state, event)
+            case Loaded(state):
+                view.state = state
+                self.frame()
+            case Answer() as answer:
+                self.orders.answered(answer)
+            case EngineChanged(seen):
+                view.engine = seen
+                self.frame()
+            case Position() as position:
+                view.position = position
+            case EngineTrouble(text):
+                if text:
+                    self.notice(text)
+            case Fetched() as fetched:
+                fetched.deliver()
+            case SourceFailed(text):
+                self.exit(return_code=3, message=text)
+
+    # --------------------------------------------------------------------------------- clock
+
+    def _tick(self) -> None:
+        """A frame, four times a second; once a second while the terminal is not looked at."""
+        self._frame += 1
+        self.wire_catch_up()
+        if self._blurred and self._frame % FRAMES_PER_S:
+            return
+        if self._notice_until and self._frame >= self._notice_until:
+            self._notice_until = 0
+            self.view.notice = ""
+        self.frame()
+
+    def frame(self) -> None:
+        """Set the view's clock and let the screens in sight redraw what changed."""
+        now = self.source.now()
+        if now:
+            self.view.now = now
+        self.view.engine = self.source.engine()
+        for screen in (*self._background_screens, self.screen):
+            redraw = getattr(screen, "redraw", None)
+            if redraw is not None and screen.is_mounted:
+                redraw()
+
+    def notice(self, text: str) -> None:
+        """Show one line for some seconds."""
+        self.view.notice = text
+        self._notice_until = self._frame + NOTICE_FRAMES
+        self.frame()
+
+    def on_app_blur(self) -> None:
+        """Nobody looks: once a second is enough."""
+        self._blurred = True
+
+    def on_app_focus(self) -> None:
+        """Somebody looks again."""
+        self._blurred = False
+        self.frame()
+
+    # -------------------------------------------------------------------------------- screens
+
+    def show_screen(self, screen: RunViewScreen) -> None:
+        """Put a screen over the run screen."""
+        self.push_screen(screen)
+
+    def action_open_key(self, key: str) -> None:
+        """The screen of that key; the run screen is always at the bottom."""
+        while len(self.screen_stack) > 2:
+            self.pop_screen()
+        entry = SCREENS.get(key)
+        if entry is None:
+            self.notice(f"there is no screen on key {key}")
+        elif not isinstance(self.screen, RunScreen) or entry[1] is not RunScreen:
+            self.push_screen(entry[1](self.view, self.orders))
+
+    def run_screen(self) -> RunScreen | None:
+        """The run screen, wherever it is in the stack."""
+        for screen in self.screen_stack:
+            if isinstance(screen, RunScreen):
+                return screen
+        return None
+
+    def action_screen_1(self) -> None:
+        """Back to the fleet."""
+        while len(self.screen_stack) > 2:
+            self.pop_screen()
+
+    def action_screen_2(self) -> None:
+        """Endpoints."""
+        self.action_open_key("2")
+
+    def action_screen_3(self) -> None:
+        """Results."""
+        self.action_open_key("3")
+
+    def action_screen_4(self) -> None:
+        """Incidents."""
+        self.action_open_key("4")
+
+    def action_screen_5(self) -> None:
+        """Errors."""
+        self.action_open_key("5")
+
+    def action_screen_6(self) -> None:
+        """Report."""
+        self.action_open_key("6")
+
+    def action_screen_0(self) -> None:
+        """The user's runs."""
+        self.action_open_key("0")
+
+    def action_limits(self) -> None:
+        """Limits in force."""
+        self.action_open_key("L")
+
+    def action_help(self) -> None:
+        """All keys."""
+        self.push_screen(Help())
+
+    # --------------------------------------------------------------------------------- orders
+
+    def action_pause(self) -> None:
+        """Pause or go on."""
+        self.orders.pause()
+
+    def action_start_engine(self) -> None:
+        """Start a gone engine again."""
+        self.orders.start_engine()
+
+    def action_commands(self) -> None:
+        """A command by name."""
+        names = "  ".join(command.name for command in COMMANDS)
+        self.push_screen(Prompt(f":  {names}, or the name of a key's action"), self._command)
+
+    def _command(self, line: str | None) -> None:
+        if line:
+            self.run_worker(self.orders.typed(line), exclusive=False)
+
+    def action_leave(self) -> None:
+        """Leave; ask first while the run goes on."""
+        self.orders.leave()
+
+    async def action_quit(self) -> None:
+        """Whatever Textual means by quitting leads to the same dialog."""
+        self.action_leave()
+
+    def action_help_quit(self) -> None:
+        """Ctrl+C as well."""
+        self.action_leave()
+
+    def ask(self, dialog: Ask, answered: Callable[[str | None], None]) -> None:
+        """Open a dialog."""
+        self.push_screen(dialog, answered)
+
+    # ----------------------------------------------------------------------------------- look
+
+    def action_theme(self) -> None:
+        """The next theme."""
+        names = [name for name, theme in self.options.themes.items() if not theme.plain]
+        place = names.index(self.palette.name) + 1 if self.palette.name in names else 0
+        self.set_palette(names[place % len(names)])
+
+    def set_palette(self, name: str) -> None:
+        """Use another theme at once."""
+        self.palette = self.options.themes[name]
+        self.theme = name
+        self.notice(f"theme {name}: {self.palette.about}")
+
+    def action_mouse(self) -> None:
+        """Mouse reporting off, so that the terminal selects text; and on again."""
+        driver: Any = self._driver
+        off = not getattr(self, "_mouse_off", False)
+        self._mouse_off = off
+        if driver is not None and hasattr(driver, "_disable_mouse_support"):
+            switch = driver._disable_mouse_support if off else driver._enable_mouse_support
+            switch()
+        self.notice(
+            "mouse is the terminal's now: m gives it back" if off else "mouse is ours again"
+        )
+
+    def action_redraw(self) -> None:
+        """Draw everything anew, e.g. after another program wrote on the terminal."""
+        self.wire_forget()
+        self.screen.refresh(layout=True)
+        self.frame()
+
+    def on_resize(self) -> None:
+        """A terminal that was resized may show anything."""
+        self.wire_forget()
+
+    def on_unmount(self) -> None:
+        """No thread outlives the screen."""
+        self.source.close()

@@ -1,0 +1,122 @@
+"""The program's entry: one group of commands, and one place where errors become words and codes.
+
+Apart from the commands so that none of them catches anything: a `PilotError` carries its text and
+its exit code, and no traceback reaches a person for bad input.
+"""
+
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any, Final, NoReturn
+
+import click
+
+from runner import PilotError, one_line
+from tui.cli import asking, making, orders, reports, running, watching
+from tui.cli.options import COMMON, runs_dir_option
+
+USAGE: Final = 2
+INTERRUPTED: Final = 128 + signal.SIGINT
+PIPE_CLOSED: Final = 128 + signal.SIGPIPE
+
+
+class Sections(click.Group):
+    """A group whose help lists its commands under headings, in the order of a run's life."""
+
+    sections: Final[dict[str, Sequence[str]]] = {
+        "Run": ("run", "demo", "resume", "check", "init"),
+        "Watch": ("attach", "replay", "ls", "status", "wait", "incidents"),
+        "Steer": ("kill", "retry", "pause", "stop", "workers", "set"),
+        "Judge": ("report", "verify", "doctor"),
+        "More": ("rehearse", "loops", "themes"),
+    }
+
+    def format_commands(
+        self,
+        ctx: click.Context,  # noqa: ARG002  click's signature
+        formatter: click.HelpFormatter,
+    ) -> None:
+        """One list a heading."""
+        for heading, names in self.sections.items():
+            with formatter.section(heading):
+                formatter.write_dl(
+                    [(name, self.commands[name].get_short_help_str(120)) for name in names]
+                )
+
+
+def _version() -> str:
+    try:
+        return version("pilot-tui")
+    except PackageNotFoundError:
+        return "0 (not installed)"
+
+
+@click.group(
+    cls=Sections,
+    invoke_without_command=True,
+    context_settings=COMMON,
+    epilog="RUN is an id, a unique prefix of one, a path, or latest. "
+    "Exit codes: 0 every task scored, 1 some not, 2 bad plan or arguments, 3 stopped or lost.",
+)
+@click.version_option(_version(), prog_name="pilot-tui")
+@runs_dir_option
+@click.pass_context
+def pilot(ctx: click.Context, runs_dir: Path) -> None:
+    """Run long LLM-agent benchmarks, watch every worker, end what hangs.
+
+    Without a command: your runs. Without a terminal: their list.
+    """
+    if ctx.invoked_subcommand is None:
+        watching.home(runs_dir)
+
+
+for _command in (
+    *(running.run, running.demo, running.resume, making.check, making.init),
+    *(watching.attach, watching.replay, asking.ls, asking.status, asking.wait),
+    *(orders.kill, orders.retry, orders.pause, orders.stop, orders.workers, orders.set_),
+    *(reports.report, reports.verify, reports.doctor, reports.incidents),
+    *(making.rehearse, reports.loops, making.themes),
+):
+    pilot.add_command(_command)
+
+
+def main(args: Sequence[str] | None = None) -> NoReturn:
+    """Run a command and exit with its code."""
+    for stream in (sys.stdout, sys.stderr):
+        # A terminal that cannot show a character gets a stand-in, never a traceback.
+        getattr(stream, "reconfigure", _nothing)(errors="replace")
+    sys.exit(_run(args))
+
+
+def _nothing(**_settings: Any) -> None:
+    """A stream that was replaced by something simpler needs no setting."""
+
+
+def _run(args: Sequence[str] | None) -> int:
+    try:
+        code = pilot.main(args, prog_name="pilot-tui", standalone_mode=False)
+        sys.stdout.flush()
+    except click.ClickException as error:
+        error.show()
+        return USAGE
+    except PilotError as error:
+        _say(str(error))
+        return error.exit_code
+    except (click.Abort, KeyboardInterrupt):
+        return INTERRUPTED
+    except BrokenPipeError:
+        # Whoever read our output has left; Python would complain once more when it flushes at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return PIPE_CLOSED
+    except OSError as error:
+        _say(f"{error.filename}: {error.strerror}" if error.filename else str(error))
+        return USAGE
+    return code if isinstance(code, int) else 0
+
+
+def _say(text: str) -> None:
+    for line in text.splitlines() or [""]:
+        click.echo(f"pilot-tui: {one_line(line, 2000)}", err=True)

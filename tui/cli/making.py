@@ -1,0 +1,114 @@
+"""``check``, ``init``, ``rehearse``, ``themes``: what is done before a run, or beside it."""
+
+import os
+from pathlib import Path
+from typing import Any, Final
+
+import click
+import msgspec
+
+from runner import PlanError, format_problems, one_line, plural
+from tui.cli.options import accepts_runs_dir, json_option, print_json
+from tui.cli.running import overrides_of
+
+BAD_PLAN: Final = 2
+_FILE = click.Path(path_type=Path, dir_okay=False)
+
+
+@click.command()
+@click.argument("plan", metavar="PLAN.toml", type=click.Path(path_type=Path))
+@click.option("--set", "pairs", metavar="KEY=VALUE", multiple=True, help="Change a plan key.")
+@json_option
+@accepts_runs_dir
+def check(plan: Path, pairs: tuple[str, ...], as_json: bool) -> int:
+    """Say everything that is wrong with a plan, and what it would run. Starts nothing."""
+    from runner import read_plan
+
+    try:
+        document = read_plan(plan, overrides_of(pairs))
+    except PlanError as error:
+        if not as_json:
+            raise
+        print_json({"ok": False, "problems": msgspec.to_builtins(error.problems), "warnings": []})
+        return BAD_PLAN
+    tasks = len(document.tasks())
+    chosen = document.plan
+    if as_json:
+        warnings = msgspec.to_builtins(document.warnings)
+        found: dict[str, Any] = {"ok": True, "problems": [], "warnings": warnings}
+        print_json({**found, "tasks": tasks, "plan": msgspec.to_builtins(chosen)})
+        return 0
+    for line in format_problems(document.warnings):
+        click.echo(f"warning: {line}", err=True)
+    models = ", ".join(one_line(model.name, 40) for model in chosen.models)
+    workers = plural(chosen.run.workers, "worker")
+    click.echo(f"ok: {plural(tasks, 'task')}, {workers}, {chosen.tasks.executor}, {models}")
+    return 0
+
+
+@click.command()
+@click.argument("file", metavar="[FILE]", type=_FILE, default="plan.toml")
+@accepts_runs_dir
+def init(file: Path) -> None:
+    """Write a commented plan that shows every key; plan.toml unless named, - for stdout."""
+    from runner import plan_template
+
+    if str(file) == "-":
+        click.echo(plan_template(), nl=False)
+        return
+    try:
+        with file.open("x", encoding="utf-8") as out:
+            out.write(plan_template())
+    except FileExistsError:
+        raise click.UsageError(f"{file} is there already; name another file") from None
+    click.echo(f"wrote {file}; next: pilot-tui check {file}")
+
+
+@click.command()
+@click.option(
+    "--port", metavar="N", type=click.IntRange(0, 65535), default=0, help="0: a free one."
+)
+@click.option("--script", metavar="FILE", type=_FILE, help="What each model and task meets.")
+@accepts_runs_dir
+def rehearse(port: int, script: Path | None) -> None:
+    """Serve the rehearsal endpoint on 127.0.0.1 until Ctrl-C: it misbehaves on demand.
+
+    A model's name can say how: rehearse-silent, any:12%silent;8%drip_sse;ok.
+    """
+    from runner import Script, ScriptError, serve
+
+    try:
+        chosen = (
+            Script.decode(script.read_bytes(), toml=script.suffix != ".json")
+            if script
+            else Script()
+        )
+    except ScriptError as error:
+        raise click.UsageError(str(error)) from error
+    serve(chosen, port, ready=_announce)
+
+
+def _announce(port: int) -> None:
+    click.echo(f'base_url = "http://127.0.0.1:{port}/v1"   pid {os.getpid()}   Ctrl-C ends it')
+
+
+@click.command()
+@json_option
+@accepts_runs_dir
+def themes(as_json: bool) -> None:
+    """List the themes, shipped and your own, and what is wrong with any of them."""
+    from tui.cli.screen import themes_folder
+    from tui.theme import load_themes, shipped_folder
+
+    found, problems = load_themes([shipped_folder(), themes_folder()])
+    if as_json:
+        names = [
+            {"name": name, "about": theme.about, "dark": theme.dark}
+            for name, theme in found.items()
+        ]
+        print_json({"themes": names, "problems": problems})
+        return
+    for name, theme in found.items():
+        click.echo(f"{name:<16} {one_line(theme.about, 80)}")
+    for problem in problems:
+        click.echo(f"problem: {one_line(problem, 200)}", err=True)

@@ -1,0 +1,141 @@
+"""``run``, ``demo``, ``resume``: commands that start an engine and show what it does."""
+
+from pathlib import Path
+
+import click
+
+from runner import RunInfo, command, end_of, engine_alive
+from tui.cli.options import named, run_argument, runs_dir_option
+from tui.cli.showing import has_screen, outcome, show
+
+TOUR = "tour: one call hangs for 90 s. n finds it, x ends it, r runs it again, ? shows all keys"
+
+
+def overrides_of(
+    pairs: tuple[str, ...], workers: int | None = None, seed: int | None = None
+) -> dict[str, str]:
+    """``KEY=VALUE`` arguments as a mapping; the shorthand options go first."""
+    found: dict[str, str] = {}
+    if workers is not None:
+        found["run.workers"] = str(workers)
+    if seed is not None:
+        found["run.seed"] = str(seed)
+    for pair in pairs:
+        key, equals, value = pair.partition("=")
+        if not equals or not key.strip():
+            raise click.UsageError(f"{pair!r} is not KEY=VALUE, e.g. limits.attempt=600")
+        found[key.strip()] = value
+    return found
+
+
+@click.command()
+@click.argument("plan", metavar="PLAN.toml", type=click.Path(path_type=Path))
+@click.option(
+    "--workers", metavar="N", type=click.IntRange(1, 4096), help="Instead of run.workers."
+)
+@click.option("--run-id", metavar="ID", help="Name of the run; made up otherwise.")
+@click.option("--headless", is_flag=True, help="Plain lines instead of the dashboard.")
+@click.option("--detach", is_flag=True, help="Start it, say where it is, and leave.")
+@click.option("--seed", metavar="N", type=int, help="Instead of run.seed.")
+@click.option("--limit", metavar="N", type=click.IntRange(min=1), help="Only the first N tasks.")
+@click.option("--task", "tasks", metavar="ID", multiple=True, help="Only this task; repeatable.")
+@click.option("--set", "pairs", metavar="KEY=VALUE", multiple=True, help="Change a plan key.")
+@runs_dir_option
+def run(  # noqa: PLR0913, PLR0917  one parameter an option is click's way
+    plan: Path,
+    workers: int | None,
+    run_id: str | None,
+    headless: bool,
+    detach: bool,
+    seed: int | None,
+    limit: int | None,
+    tasks: tuple[str, ...],
+    pairs: tuple[str, ...],
+    runs_dir: Path,
+) -> int:
+    """Start a plan and open the dashboard on it.
+
+    The run goes on when the dashboard is left or the connection drops. Without a terminal it is
+    told in plain lines; then Ctrl-C stops the run, and once more ends it at once.
+    """
+    from runner import launch
+
+    info = launch(
+        plan,
+        runs_dir=runs_dir,
+        overrides=overrides_of(pairs, workers, seed),
+        run_id=run_id,
+        limit=limit,
+        only=tasks,
+    )
+    return show(info, headless=headless, detach=detach)
+
+
+@click.command()
+@click.option("--headless", is_flag=True, help="Plain lines; the quick demo, under 50 s.")
+@click.option("--quick", is_flag=True, help="The quick demo on the screen too.")
+@click.option("--workers", metavar="N", type=click.IntRange(1, 60), default=12, show_default=True)
+@runs_dir_option
+def demo(headless: bool, quick: bool, workers: int, runs_dir: Path) -> int:
+    """A complete run with calls that hang, drip, loop and fail; no key, no network.
+
+    Takes about three minutes on the screen. Exit 0 when every task ended as rehearsed.
+    """
+    from runner import start_demo, surprises
+
+    headless = headless or not has_screen()
+    quick = quick or headless
+    started = start_demo(runs_dir, quick=quick, workers=workers)
+    run_dir = started.info.run_dir
+    show(started.info, headless=headless, detach=False, note="" if headless else TOUR)
+    if engine_alive(run_dir) and outcome(run_dir) == 0:
+        # Its endpoint ends by itself when nobody calls any more.
+        click.echo(f"the demo goes on: pilot-tui attach {started.info.run_id}")
+        return 0
+    started.close()
+    wrong = surprises(run_dir, quick=quick)
+    for item in wrong:
+        click.echo(f"{item.task_id}: {item.got}, rehearsed was {item.wanted}", err=True)
+    if not wrong:
+        click.echo("every task ended as rehearsed")
+    return 1 if wrong else 0
+
+
+@click.command()
+@run_argument()
+@click.option("--headless", is_flag=True, help="Plain lines instead of the dashboard.")
+@click.option("--detach", is_flag=True, help="Start it, say where it is, and leave.")
+@click.option(
+    "--retry",
+    "causes",
+    metavar="CAUSES",
+    help="Also run tasks again that ended so: outcomes or causes, e.g. timed_out,error:BadResult.",
+)
+@click.option("--allow-changed", is_flag=True, help="Though plan, source, tools or entry changed.")
+@runs_dir_option
+def resume(
+    run: str,
+    headless: bool,
+    detach: bool,
+    causes: str | None,
+    allow_changed: bool,
+    runs_dir: Path,
+) -> int:
+    """Go on: with a paused run, or with one whose engine is gone.
+
+    Says which of the two it did. A run that is started again is shown like `run`.
+    """
+    from runner import resume_run
+
+    info: RunInfo = named(run, runs_dir)
+    if engine_alive(info.run_dir):
+        answer = command(info.run_dir, "resume")
+        paused = not answer.get("already")
+        click.echo(f"{info.run_id} {'goes on' if paused else 'was not paused; nothing changed'}")
+        return 0
+    end = end_of(info.run_dir)
+    was = f"it was {end.status}" if end else "its engine was gone"
+    retry = [part.strip() for part in (causes or "").split(",") if part.strip()]
+    again = resume_run(info.run_dir, retry=retry, allow_changed=allow_changed)
+    click.echo(f"{info.run_id}: {was}; started again", err=True)
+    return show(again, headless=headless, detach=detach)

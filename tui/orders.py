@@ -1,0 +1,267 @@
+"""What a person orders, from the question in a dialog to the words of the engine's answer.
+
+Apart from the app because this is the part with rules: an order names attempts, never workers; it is
+asked before it is sent; in a replay and without an engine it is refused in words.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, cast
+
+from runner import plural
+from tui.keys import BY_ID
+from tui.screens import SCREENS
+from tui.screens.dialogs import Ask, Prompt
+from tui.source import Answer
+from tui.text import plain
+from tui.view.dialogs import (
+    KILL_ANSWERS,
+    Answers,
+    kill_lines,
+    leave_words,
+    pause_words,
+    said,
+    stop_words,
+)
+from tui.view.line import Line
+from tui.view.look import MODES, Look, Mode
+
+if TYPE_CHECKING:
+    from tui.app import PilotApp
+
+LEAVE_ANSWERS: Answers = (
+    ("enter", "Stay: enter", ""),
+    ("l", "l Leave, the run goes on", "leave"),
+    ("s", "s Stop the run ...", "stop"),
+)
+ENDED_LEAVE: Answers = (("enter", "Stay: enter", ""), ("l", "l Leave", "leave"))
+MOST_WORKERS = 4096
+
+
+class Orders:
+    """`tui.actions.Actions`, carried out by the app and its source."""
+
+    def __init__(self, app: "PilotApp") -> None:
+        self._app = app
+        self._sent: dict[int, str] = {}
+
+    # -------------------------------------------------------------------------------- attempts
+
+    def kill(self, attempt_ids: Sequence[str], *, retry: bool) -> None:
+        """Ask, then end each of them; the letter in the dialog decides whether they run again."""
+        if not self._may():
+            return
+        chosen = list(attempt_ids)
+        look = Look(glyphs=self._app.glyphs)
+
+        def says(cells: int) -> list[Line]:
+            return kill_lines(self._app.view, look, chosen, cells)
+
+        def answered(answer: str | None) -> None:
+            if answer in ("kill", "retry"):
+                self._end(chosen, answer)
+
+        self._app.ask(Ask(says, kill_answers(len(chosen), retry=retry)), answered)
+
+    def _end(self, attempt_ids: Sequence[str], op: str) -> None:
+        owner = self._app.view.state.owner
+        under_way = [attempt for attempt in attempt_ids if attempt in owner]
+        for attempt in under_way:
+            self._send(op, attempt_id=attempt)
+        words = "kill sent" if op == "kill" else "kill sent, runs again"
+        self._app.notice(f"{plural(len(under_way), 'attempt')}: {words}")
+
+    def retry_tasks(self, task_ids: Sequence[str]) -> None:
+        """Queue tasks again; on a finished run this starts its engine."""
+        if self._app.view.kind == "replay" or self._app.view.read_only:
+            self._may()
+            return
+        chosen = list(task_ids)
+        words = f"Run {plural(len(chosen), 'task')} again? Earlier results stay in the file."
+        if self._app.view.state.status in ("finished", "stopped"):
+            words += " The engine of this run is started again for it."
+
+        def answered(answer: str | None) -> None:
+            if answer:
+                for task in chosen:
+                    self._send("retry", task_id=task)
+
+        self._ask(words, (("enter", "Leave it: enter", ""), ("r", "r Run again", "r")), answered)
+
+    def open_attempt(self, attempt_id: str) -> None:
+        """Show one attempt."""
+        entry = SCREENS.get("attempt")
+        if entry is None:
+            self.say("the attempt screen is not there")
+            return
+        self._app.view.attempt_id = attempt_id
+        self._app.show_screen(entry[1](self._app.view, self))
+
+    def open_screen(self, key: str) -> None:
+        """Show the screen of that key."""
+        self._app.action_open_key(key)
+
+    # ------------------------------------------------------------------------------------- run
+
+    def pause(self) -> None:
+        """Pause, or go on where it is paused."""
+        if not self._may():
+            return
+        paused = bool(self._app.view.state.pauses)
+        label = "p Start new tasks" if paused else "p Pause"
+        op = "resume" if paused else "pause"
+
+        def answered(answer: str | None) -> None:
+            if answer:
+                self._send(op)
+
+        answers: Answers = (("enter", "Leave it: enter", ""), ("p", label, "p"))
+        self._ask(pause_words(self._app.view), answers, answered)
+
+    def stop(self) -> None:
+        """End the run now."""
+        self._stop(drain=False)
+
+    def _stop(self, *, drain: bool) -> None:
+        if not self._may():
+            return
+
+        def answered(answer: str | None) -> None:
+            if answer:
+                self._send("stop", drain=drain)
+
+        label = "s Stop when these are done" if drain else "s Stop now"
+        answers: Answers = (("enter", "Leave it: enter", ""), ("s", label, "s"))
+        self._ask(stop_words(self._app.view, drain=drain), answers, answered)
+
+    def workers(self) -> None:
+        """Ask for a number of workers."""
+        if self._may():
+            now = self._app.view.state.target_workers
+            prompt = Prompt(f"workers: 1 to {MOST_WORKERS}, now {now}", str(now))
+            self._app.push_screen(prompt, self._set_workers)
+
+    def _set_workers(self, text: str | None) -> None:
+        if text is None or not text.strip():
+            return
+        if not text.strip().isdecimal() or not 1 <= int(text) <= MOST_WORKERS:
+            self.say(f"{plain(text, 20)!r} is no number from 1 to {MOST_WORKERS}")
+        else:
+            self._send("workers", workers=int(text))
+
+    def start_engine(self) -> None:
+        """Start the engine of a run that lost it."""
+        view = self._app.view
+        if view.kind == "replay" or view.read_only:
+            self._may()
+        elif view.engine.alive and view.state.status not in ("finished", "stopped"):
+            self.say("the engine is there")
+        else:
+            self._send("start_engine")
+
+    # ---------------------------------------------------------------------------------- saying
+
+    def send(self, op: str, **fields: object) -> None:
+        """An order that needs no question."""
+        if self._may():
+            self._send(op, **fields)
+
+    def _send(self, op: str, **fields: object) -> None:
+        self._sent[self._app.source.send(op, **fields)] = op
+
+    def answered(self, answer: Answer) -> None:
+        """The engine said what it did."""
+        self._sent.pop(answer.request_id, None)
+        self._app.notice(plain(answer.text, 200))
+
+    def say(self, text: str) -> None:
+        """Show one line for some seconds."""
+        self._app.notice(plain(text, 200))
+
+    def ask_text(self, title: str, text: str, changed: Callable[[str], None]) -> None:
+        """A line of text at the bottom."""
+        self._app.push_screen(Prompt(title, text, changed))
+
+    def _ask(self, words: str, answers: Answers, answered: Callable[[str | None], None]) -> None:
+        self._app.ask(Ask(lambda cells: said(words, cells), answers), answered)
+
+    def _may(self) -> bool:
+        """Whether orders are taken; says why not."""
+        view = self._app.view
+        if view.acting and view.state.status not in ("finished", "stopped"):
+            return True
+        if view.kind == "replay":
+            self.say("this is a replay: nothing can be changed here")
+        elif view.read_only:
+            self.say("attached with --read-only: nothing can be changed here")
+        elif view.state.status in ("finished", "stopped"):
+            self.say("the run has ended")
+        else:
+            self.say("the engine is gone: R starts it again")
+        return False
+
+    # ----------------------------------------------------------------------------------- leave
+
+    def leave(self) -> None:
+        """Leave at once where nothing is lost by it, else ask."""
+        view = self._app.view
+        if isinstance(self._app.screen, Ask):
+            self._app.screen.dismiss("")
+            return
+        if view.kind == "replay" or view.state.status in ("finished", "stopped"):
+            self._app.exit()
+            return
+        answers = LEAVE_ANSWERS if view.acting else ENDED_LEAVE
+
+        def answered(answer: str | None) -> None:
+            if answer == "leave":
+                name = plain(view.state.run_id, 80)
+                self._app.exit(result=f"the run goes on; watch it: pilot-tui attach {name}")
+            elif answer == "stop":
+                self.stop()
+
+        self._ask(leave_words(view), answers, answered)
+
+    # -------------------------------------------------------------------------------- commands
+
+    async def typed(self, line: str) -> None:
+        """A command after ``:``: one of `tui.keys.COMMANDS`, or the name of a key's action."""
+        name, _, rest = line.strip().lstrip(":").partition(" ")
+        rest = rest.strip()
+        screen = self._app.run_screen()
+        if name in ("stop", "drain"):
+            self._stop(drain=name == "drain")
+        elif name == "workers" and rest:
+            self._set_workers(rest)
+        elif name == "theme" and rest:
+            self._theme(rest)
+        elif name == "view" and rest in (*MODES, "auto") and screen is not None:
+            screen.set_mode(cast("Mode", rest))
+        else:
+            await self._by_key(name)
+
+    def _theme(self, name: str) -> None:
+        if name in self._app.options.themes:
+            self._app.set_palette(name)
+        else:
+            self.say(f"no theme {name!r}; one of {', '.join(self._app.options.themes)}")
+
+    async def _by_key(self, name: str) -> None:
+        found = [key for key in BY_ID.values() if name in (key.id, key.word)]
+        if not found:
+            self.say(f"no command {plain(name, 30)!r}; ? lists all")
+            return
+        for node in (self._app.screen, self._app):
+            if callable(getattr(node, f"action_{found[0].id}", None)):
+                await self._app.run_action(found[0].id, node)
+                return
+
+
+def kill_answers(count: int, *, retry: bool) -> Answers:
+    """The answers with their number. What was pressed comes first among those that act."""
+    if count == 1:
+        leave, kill, again = KILL_ANSWERS
+    else:
+        leave = KILL_ANSWERS[0]
+        kill = ("x", f"x Kill {count}, do not run again", "kill")
+        again = ("r", f"r Kill {count} + run again", "retry")
+    return (leave, again, kill) if retry else (leave, kill, again)
