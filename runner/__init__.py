@@ -65,6 +65,7 @@ if TYPE_CHECKING:
     from runner.engine.evaluate import Evaluation, evaluate_file
     from runner.engine.verify import VerifyReport, verify
     from runner.errors import ControlRefused, EngineGone, PilotError, PlanError, format_problems
+    from runner.glance import Glance, glances
     from runner.history import Cursor, History, Mark, incidents_of
     from runner.launch import launch, resume_run
     from runner.mishaps import Mishap, Mishaps
@@ -94,6 +95,7 @@ _LAZY: Final = {
     "EngineGone": "runner.errors",
     "Evaluation": "runner.engine.evaluate",
     "Group": "runner.report",
+    "Glance": "runner.glance",
     "History": "runner.history",
     "Incident": "runner.core.incidents",
     "Mark": "runner.history",
@@ -121,6 +123,7 @@ _LAZY: Final = {
     "find_run": "runner.runs",
     "follow": "runner.tail",
     "format_problems": "runner.errors",
+    "glances": "runner.glance",
     "incident_words": "runner.core.incidents",
     "incidents_of": "runner.history",
     "launch": "runner.launch",
@@ -173,6 +176,7 @@ __all__ = [
     "EngineGone",
     "EngineSeen",
     "Evaluation",
+    "Glance",
     "Group",
     "History",
     "HostState",
@@ -221,6 +225,7 @@ __all__ = [
     "fold",
     "follow",
     "format_problems",
+    "glances",
     "health",
     "incident_words",
     "incidents_of",

@@ -19,7 +19,7 @@ class Actions(Protocol):
         ...
 
     def retry_tasks(self, task_ids: Sequence[str]) -> None:
-        """Queue tasks that are not under way again, after asking; starts a finished run's engine."""
+        """Queue tasks again, after asking; starts the engine of a finished run for it."""
         ...
 
     def pause(self) -> None:
@@ -70,7 +70,7 @@ class Actions(Protocol):
         ...
 
     def play(self, order: Play, value: float = 0.0) -> None:
-        """An order to the replay; ``seek`` and ``set_speed`` take a value, the others a direction."""
+        """An order to the replay; ``seek``, ``set_speed`` take a value, others a direction."""
         ...
 
     def say(self, text: str) -> None:

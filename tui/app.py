@@ -6,16 +6,17 @@ second the clock of the view is set and the screen on top redraws what changed.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Protocol, runtime_checkable
 
 from textual.app import App
 from textual.binding import Binding, BindingType
 
 from runner import apply
+from tui.actions import Play
 from tui.glyphs import UNICODE, Glyphs
 from tui.keys import BY_ID, COMMANDS, KEYS
 from tui.orders import Orders
-from tui.runview import RunView
+from tui.runview import Kind, RunView
 from tui.screens import SCREENS
 from tui.screens.base import RunViewScreen
 from tui.screens.dialogs import Ask, Prompt
@@ -32,6 +33,7 @@ from tui.source import (
     Source,
     SourceFailed,
     SourceMessage,
+    Timeline,
 )
 from tui.theme import DEFAULT, Palette, load_themes, shipped_folder
 from tui.wire import WireMixin
@@ -58,6 +60,15 @@ class Options:
     """Said once at the start: problems of themes and config."""
 
 
+@runtime_checkable
+class Redraws(Protocol):
+    """A screen that can draw what changed."""
+
+    def redraw(self) -> None:
+        """Draw what changed since the last call."""
+        ...
+
+
 class PilotApp(WireMixin, App[str]):
     """The dashboard on one run. Its result is what to print after it has left."""
 
@@ -71,7 +82,15 @@ class PilotApp(WireMixin, App[str]):
         *(
             Binding(key.keys, key.id, key.word, show=False, id=key.id)
             for key in KEYS
-            if key.place == "all" and key.id not in ("move", "back", "leave")
+            if key.place in ("all", "replay") and key.id not in ("move", "back", "leave")
+        ),
+        *(
+            Binding(BY_ID[name].keys, action, show=False)
+            for name, action in (
+                ("mark", "play"),
+                ("next_trouble", "jump(1)"),
+                ("previous_trouble", "jump(-1)"),
+            )
         ),
         Binding(BY_ID["leave"].keys, "leave", show=False, priority=True, id="leave"),
     ]
@@ -101,11 +120,26 @@ class PilotApp(WireMixin, App[str]):
         self.push_screen(RunScreen(self.view, self.orders))
         if self.options.notes:
             self.notice("; ".join(self.options.notes))
-        self.source.start(self._post_from_source)
+        self._listen(self.source)
         self.set_interval(1 / FRAMES_PER_S, self._tick)
 
-    def _post_from_source(self, message: SourceMessage) -> object:
-        return self.call_from_thread(self.on_source, message)
+    def _listen(self, source: Source) -> None:
+        """Start a source; what an earlier one still says is not heard."""
+
+        def heard(message: SourceMessage) -> None:
+            if source is self.source:
+                self.on_source(message)
+
+        source.start(lambda message: self.call_from_thread(heard, message))
+
+    def switch(self, source: Source, kind: Kind) -> None:
+        """Feed the screens from another source; the old state stands until the new one is read."""
+        self.source.close()
+        self.source = source
+        view = self.view
+        view.kind, view.position, view.timeline = kind, None, None
+        self._listen(source)
+        self.frame()
 
     def on_source(self, message: SourceMessage) -> None:
         """Fold what happened; called on the screen's thread."""
@@ -124,6 +158,8 @@ class PilotApp(WireMixin, App[str]):
                 self.frame()
             case Position() as position:
                 view.position = position
+            case Timeline() as timeline:
+                view.timeline = timeline
             case EngineTrouble(text):
                 if text:
                     self.notice(text)
@@ -151,10 +187,9 @@ class PilotApp(WireMixin, App[str]):
         if now:
             self.view.now = now
         self.view.engine = self.source.engine()
-        for screen in (*self._background_screens, self.screen):
-            redraw = getattr(screen, "redraw", None)
-            if redraw is not None and screen.is_mounted:
-                redraw()
+        for screen in self.screen_stack[-2:]:
+            if screen.is_mounted and isinstance(screen, Redraws):
+                screen.redraw()
 
     def notice(self, text: str) -> None:
         """Show one line for some seconds."""
@@ -236,6 +271,38 @@ class PilotApp(WireMixin, App[str]):
     def action_pause(self) -> None:
         """Pause or go on."""
         self.orders.pause()
+
+    def action_play(self) -> None:
+        """Play or pause a replay."""
+        self._play("toggle")
+
+    def action_jump(self, way: int) -> None:
+        """To the next mark of a replay."""
+        self._play("jump", way)
+
+    def action_step(self) -> None:
+        """One event on."""
+        self._play("step", 1)
+
+    def action_step_back(self) -> None:
+        """One event back; in a live run this begins to look back."""
+        self.orders.play("step", -1)
+
+    def action_slower(self) -> None:
+        """Half the speed."""
+        self._play("faster", -1)
+
+    def action_faster(self) -> None:
+        """Twice the speed."""
+        self._play("faster", 1)
+
+    def action_go_to(self) -> None:
+        """Ask for a moment."""
+        self.orders.go_to()
+
+    def _play(self, order: Play, value: float = 0.0) -> None:
+        if self.view.kind == "replay":
+            self.orders.play(order, value)
 
     def action_start_engine(self) -> None:
         """Start a gone engine again."""

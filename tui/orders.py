@@ -1,18 +1,19 @@
 """What a person orders, from the question in a dialog to the words of the engine's answer.
 
-Apart from the app because this is the part with rules: an order names attempts, never workers; it is
-asked before it is sent; in a replay and without an engine it is refused in words.
+Apart from the app because this is the part with rules: an order names attempts, never workers; it
+is asked before it is sent; in a replay and without an engine it is refused in words.
 """
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
-from runner import plural
+from runner import RunInfo, plural, resume_run
 from tui.keys import BY_ID
 from tui.screens import SCREENS
 from tui.screens.dialogs import Ask, Prompt
 from tui.source import Answer
 from tui.text import plain
+from tui.travel import Travel
 from tui.view.dialogs import (
     KILL_ANSWERS,
     Answers,
@@ -23,7 +24,7 @@ from tui.view.dialogs import (
     stop_words,
 )
 from tui.view.line import Line
-from tui.view.look import MODES, Look, Mode
+from tui.view.look import MODES, Look
 
 if TYPE_CHECKING:
     from tui.app import PilotApp
@@ -37,11 +38,11 @@ ENDED_LEAVE: Answers = (("enter", "Stay: enter", ""), ("l", "l Leave", "leave"))
 MOST_WORKERS = 4096
 
 
-class Orders:
+class Orders(Travel):
     """`tui.actions.Actions`, carried out by the app and its source."""
 
     def __init__(self, app: "PilotApp") -> None:
-        self._app = app
+        super().__init__(app)
         self._sent: dict[int, str] = {}
 
     # -------------------------------------------------------------------------------- attempts
@@ -80,10 +81,15 @@ class Orders:
         if self._app.view.state.status in ("finished", "stopped"):
             words += " The engine of this run is started again for it."
 
+        def queue() -> None:
+            for task in chosen:
+                self._send("retry", task_id=task)
+
         def answered(answer: str | None) -> None:
-            if answer:
-                for task in chosen:
-                    self._send("retry", task_id=task)
+            if answer and self._app.view.state.status in ("finished", "stopped"):
+                self._start_engine(queue)
+            elif answer:
+                queue()
 
         self._ask(words, (("enter", "Leave it: enter", ""), ("r", "r Run again", "r")), answered)
 
@@ -156,7 +162,19 @@ class Orders:
         elif view.engine.alive and view.state.status not in ("finished", "stopped"):
             self.say("the engine is there")
         else:
-            self._send("start_engine")
+            self._start_engine(None)
+
+    def _start_engine(self, then: Callable[[], None] | None) -> None:
+        """Start it in the reading thread (it takes some tenths of a second) and say how it went."""
+        run_dir = self._app.view.run_dir
+
+        def started(found: RunInfo | None, error: str) -> None:
+            self.say(f"the engine cannot be started: {error}" if error else "the engine is back")
+            if found is not None and then is not None:
+                then()
+
+        self.say("starting the engine ...")
+        self.fetch(lambda: resume_run(run_dir), started)
 
     # ---------------------------------------------------------------------------------- saying
 
@@ -235,7 +253,7 @@ class Orders:
         elif name == "theme" and rest:
             self._theme(rest)
         elif name == "view" and rest in (*MODES, "auto") and screen is not None:
-            screen.set_mode(cast("Mode", rest))
+            screen.set_mode(rest)
         else:
             await self._by_key(name)
 

@@ -6,6 +6,7 @@ combining mark none. What comes from models, tools and files passes through `pla
 
 import time
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Final, Literal
 
 from rich.cells import cell_len, set_cell_size
@@ -96,4 +97,4 @@ def resample(values: Sequence[float], cells: int) -> list[float]:
     if count <= cells:
         return list(values)
     edges = [index * count // cells for index in range(cells + 1)]
-    return [min(values[start:end]) for start, end in zip(edges, edges[1:], strict=False)]
+    return [min(values[start:end]) for start, end in pairwise(edges)]

@@ -23,7 +23,7 @@ from textual.screen import Screen
 from textual.strip import Strip
 
 if TYPE_CHECKING:
-    _Base = App[None]
+    _Base = App[str]
 else:
     _Base = object
 
@@ -133,11 +133,10 @@ class _Pen:
         gap = x - self._x
         if not gap:
             return
-        between = row[self._x : x]
-        if gap <= _GAP and all(
-            cell and cell[1] == self._style and len(cell[0]) == 1 for cell in between
-        ):
-            self._out.extend(cell[0] for cell in between if cell)
+        between = [cell for cell in row[self._x : x] if cell and len(cell[0]) == 1]
+        alike = all(cell[1] == self._style for cell in between)
+        if gap <= _GAP and len(between) == gap and alike:
+            self._out.extend(cell[0] for cell in between)
         else:
             self._out.append(f"\x1b[{gap}C")
 

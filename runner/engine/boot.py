@@ -40,6 +40,7 @@ from runner.engine.recover import (
     Past,
     adopt_emergencies,
     end_lost,
+    queue_retries,
     read_past,
     survey,
     tell_found,
@@ -94,6 +95,10 @@ class Engine:
         tell_found(journal, found)
         self._loop, self._steering = _assemble(self, journal, storage, document, source, self._wake)
         end_lost(journal, self._steering.find_task, storage.put_row, live.next_row)
+        if self._about.retry:
+            queue_retries(journal, past.causes, self._about.retry)
+            self._about.retry = []
+            save(run_dir, self._about)
         self._steering.queue_open_tasks()
         self._storage, self._journal = storage, journal
         self.signalled = self._loop.signalled

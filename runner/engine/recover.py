@@ -4,14 +4,14 @@ Parquet wins over the log: a row that is on disk was finished, whatever the log 
 the log knows and no file has is lost, gets a row that says so, and runs again.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 
 import msgspec
 from msgspec import Struct
 
 from runner.core import events as ev
-from runner.core.outcomes import ENGINE_LOST
+from runner.core.outcomes import ENGINE_LOST, SCORED
 from runner.core.plan import Task
 from runner.core.policy.requeue import after
 from runner.core.rows import Row
@@ -28,17 +28,21 @@ PutRow = Callable[[int, Row], object]
 
 
 class Past(Struct):
-    """What the log told: the state, the digests of its parts, where its bodies end, bad lines."""
+    """What the log told: the state, the digests of its parts, where its bodies end, bad lines.
+
+    ``causes`` is why the last attempt of a task ended without a score, by task id.
+    """
 
     state: State
     digests: dict[str, str]
     body_end: int
     undecodable: int
+    causes: dict[str, str]
 
 
 def read_past(run_dir: Path) -> Past:
     """Fold the whole log of a run folder; an absent one is an empty past."""
-    past = Past(State(), {}, 0, 0)
+    past = Past(State(), {}, 0, 0, {})
     for chunk in chunks(run_dir / EVENTS):
         found, bad = ev.decode_lines(chunk.data)
         past.undecodable += bad
@@ -46,6 +50,8 @@ def read_past(run_dir: Path) -> Past:
             apply(past.state, event)
             if isinstance(event, ev.RowsWritten | ev.RowsFound | ev.PartsCompacted):
                 past.digests[event.part] = event.digest
+            elif isinstance(event, ev.AttemptEnded) and event.outcome not in SCORED:
+                past.causes[event.task_id] = event.cause
             elif isinstance(event, ev.MessageAdded):
                 past.body_end = max(past.body_end, event.offset + event.length + 1)
     return past
@@ -172,6 +178,19 @@ def end_lost(journal: Journal, find_task: FindTask, put_row: PutRow, next_row: i
     under_way = [worker for worker in state.workers if worker.busy]
     for number, worker in enumerate([*ended, *under_way], next_row):
         _lose(journal, find_task, put_row, worker, number)
+
+
+def queue_retries(journal: Journal, causes: Mapping[str, str], wanted: Collection[str]) -> int:
+    """Queue done, unscored tasks again whose outcome or cause is among ``wanted``; how many."""
+    state = journal.state
+    chosen = [
+        task_id
+        for task_id, outcome in state.done.items()
+        if outcome not in SCORED and (outcome in wanted or causes.get(task_id) in wanted)
+    ]
+    for task_id in chosen:
+        journal.emit(ev.TaskQueued(task_id=task_id, origin="resume --retry"))
+    return len(chosen)
 
 
 def _worker_of(awaited: Awaited) -> WorkerState:

@@ -8,7 +8,6 @@ import os
 import signal
 import sys
 from collections.abc import Sequence
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, Final, NoReturn
 
@@ -47,11 +46,18 @@ class Sections(click.Group):
                 )
 
 
-def _version() -> str:
+def _print_version(ctx: click.Context, _param: click.Parameter, asked: bool) -> None:
+    if not asked or ctx.resilient_parsing:
+        return
+    # 25 ms that only this option needs.
+    from importlib.metadata import PackageNotFoundError, version
+
     try:
-        return version("pilot-tui")
+        found = version("pilot-tui")
     except PackageNotFoundError:
-        return "0 (not installed)"
+        found = "0 (not installed)"
+    click.echo(f"pilot-tui {found}")
+    ctx.exit()
 
 
 @click.group(
@@ -61,7 +67,14 @@ def _version() -> str:
     epilog="RUN is an id, a unique prefix of one, a path, or latest. "
     "Exit codes: 0 every task scored, 1 some not, 2 bad plan or arguments, 3 stopped or lost.",
 )
-@click.version_option(_version(), prog_name="pilot-tui")
+@click.option(
+    "--version",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=_print_version,
+    help="Print the version.",
+)
 @runs_dir_option
 @click.pass_context
 def pilot(ctx: click.Context, runs_dir: Path) -> None:

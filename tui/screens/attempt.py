@@ -8,7 +8,6 @@ import os
 import shutil
 import subprocess
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import ClassVar, Final, cast
 
 from textual.app import ComposeResult, SuspendNotSupported
@@ -16,12 +15,13 @@ from textual.binding import Binding, BindingType
 from textual.containers import Horizontal
 from textual.events import Resize
 
-from runner import AttemptTail, Bodies, block, events
+from runner import block, events
 from tui.actions import Actions
 from tui.keys import KEYS
 from tui.runview import RunView
 from tui.screens.base import RunViewScreen
 from tui.screens.some import Some
+from tui.source.reader import AttemptReader
 from tui.view.line import Ink, Line, Piece
 from tui.view.pages.attempt import (
     TURNS_CELLS,
@@ -43,42 +43,6 @@ from tui.widgets.replaybar import ReplayBar
 from tui.widgets.scroll import ScrollLines
 
 RENEW_S: Final = 0.25
-
-
-class AttemptReader:
-    """Reads one attempt in the source's thread; nothing of it is touched elsewhere meanwhile."""
-
-    def __init__(self, run_dir: Path, attempt_id: str) -> None:
-        self._tail = AttemptTail(run_dir, attempt_id)
-        self._bodies = Bodies(run_dir)
-        self._waiting: list[events.MessageAdded] = []
-        self._later: list[events.Event] = []
-
-    def read(self, until: float | None) -> tuple[list[events.Event], dict[int, str]]:
-        """New events up to ``until`` (None: all), and the bodies that can be read by now."""
-        batch = self._tail.poll()
-        found = self._later + (batch.events if batch else [])
-        if until is None:
-            self._later = []
-        else:
-            self._later = [event for event in found if event.at > until]
-            found = [event for event in found if event.at <= until]
-        self._waiting += [event for event in found if isinstance(event, events.MessageAdded)]
-        texts: dict[int, str] = {}
-        for event in self._waiting:
-            text = self._bodies.text(event)
-            if text is not None:
-                texts[event.offset] = text
-        self._waiting = [event for event in self._waiting if event.offset not in texts]
-        return found, texts
-
-    def whole(self, story: Story) -> str:
-        """The whole conversation, uncut: for the pager and the clipboard."""
-        parts: list[str] = []
-        for item in story.items:
-            text = self._bodies.text(item.body) if item.body is not None else item.text
-            parts.append(f"== turn {item.turn} {item.head}\n{text or ''}\n")
-        return "\n".join(parts)
 
 
 class AttemptScreen(RunViewScreen):

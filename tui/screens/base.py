@@ -1,5 +1,8 @@
 """What every screen of a run is: it draws one `RunView` and gives its orders to `Actions`."""
 
+from typing import Any, cast
+
+from textual.app import App
 from textual.screen import Screen
 
 from tui.actions import Actions
@@ -9,9 +12,9 @@ from tui.runview import RunView
 class RunViewScreen(Screen[None]):
     """A screen over a run.
 
-    The app sets ``view.now`` and calls `redraw` on the screen on top: four times a second, once when
-    the terminal lost the focus, and after each batch of events. `redraw` must be cheap when nothing
-    changed (`tui.widgets.lines` sees to that).
+    The app sets ``view.now`` and calls `redraw` on the screens in sight: four times a second, once a
+    second when the terminal lost the focus. `redraw` must be cheap when nothing changed
+    (`tui.widgets.lines` sees to that).
     """
 
     def __init__(self, view: RunView, act: Actions) -> None:
@@ -25,11 +28,16 @@ class RunViewScreen(Screen[None]):
 
     async def run_key(self, key_id: str) -> None:
         """Do what the key of that id does (see `tui.keys`): for clicks on a key's name."""
-        for node in (self, self.app):
+        app = cast("App[Any]", self.app)  # pyright: ignore[reportUnknownMemberType]
+        for node in (self, app):
             if callable(getattr(node, f"action_{key_id}", None)):
-                await self.app.run_action(key_id, node)
+                await app.run_action(key_id, node)
                 return
 
     def action_copy_text(self) -> None:
         """Ctrl+C leaves, as q does; text is selected with the terminal's own means (key m)."""
-        self.app.simulate_key("q")
+        cast("App[Any]", self.app).simulate_key("q")  # pyright: ignore[reportUnknownMemberType]
+
+    def copy(self, text: str) -> None:
+        """Hand ``text`` to the terminal's clipboard (OSC 52)."""
+        cast("App[Any]", self.app).copy_to_clipboard(text)  # pyright: ignore[reportUnknownMemberType]

@@ -1,4 +1,4 @@
-"""The dialogs: one shape, answered by letters, buttons or the mouse; the default changes nothing."""
+"""The dialogs: one shape, answered by letters or the mouse; the default changes nothing."""
 
 from collections.abc import Callable
 

@@ -15,12 +15,14 @@ from tui.view.arrange import Sections, arrange
 from tui.view.endpoints import shown_endpoints
 from tui.view.inspector import selected_worker
 from tui.view.look import MODES, Look, Mode, parse_filter
+from tui.view.replaybar import HEIGHT as BAR_LINES
 from tui.view.trouble import in_trouble
 from tui.widgets.fleet import Fleet
 from tui.widgets.footer import Footer
 from tui.widgets.header import Header, Totals
 from tui.widgets.inspector import FleetHead, Inspector
 from tui.widgets.lines import Clicked, LinesWidget, painter
+from tui.widgets.replaybar import ReplayBar
 from tui.widgets.trouble import TroubleList
 
 
@@ -54,6 +56,7 @@ class RunScreen(RunViewScreen):
         self._fleet = Fleet(view, self.look)
         self._fleet_head = FleetHead(view, self.look, self._fleet)
         self._inspector = Inspector(view, self.look)
+        self._bar = ReplayBar(view)
         self._footer = Footer(view)
 
     def compose(self) -> ComposeResult:
@@ -64,6 +67,7 @@ class RunScreen(RunViewScreen):
         yield self._fleet_head
         yield self._fleet
         yield self._inspector
+        yield self._bar
         yield self._footer
 
     def on_mount(self) -> None:
@@ -91,12 +95,15 @@ class RunScreen(RunViewScreen):
             self._totals,
             self._fleet_head,
             self._inspector,
+            self._bar,
             self._footer,
         )
 
     def _arrange(self) -> None:
         """Give each section its lines; nothing if neither the terminal nor the plan changed."""
         width, height = self.size
+        if self.view.kind == "replay":
+            height -= BAR_LINES
         asked = (
             width,
             height,
@@ -181,6 +188,9 @@ class RunScreen(RunViewScreen):
         self._next(-1)
 
     def _next(self, way: int) -> None:
+        if self.view.kind == "replay":
+            self.act.play("jump", way)
+            return
         found = [item.worker.worker for item in in_trouble(self.view)]
         if not found:
             self.act.say("no trouble: every worker gets on")
@@ -214,7 +224,10 @@ class RunScreen(RunViewScreen):
             self.act.say("this worker is idle: there is nothing to end")
 
     def action_mark(self) -> None:
-        """Mark the attempt under the pointer, or take the mark away."""
+        """Mark the attempt under the pointer, or take the mark away; in a replay play or pause."""
+        if self.view.kind == "replay":
+            self.act.play("toggle")
+            return
         worker = self.selected
         if worker is not None and worker.busy:
             self.look.marks ^= {worker.attempt_id}
@@ -236,7 +249,7 @@ class RunScreen(RunViewScreen):
         """The task under the pointer goes to the clipboard of the terminal."""
         worker = self.selected
         if worker is not None and worker.busy:
-            self.app.copy_to_clipboard(f"{worker.task_id} {worker.attempt_id}")
+            self.copy(f"{worker.task_id} {worker.attempt_id}")
             self.act.say(f"copied: {worker.task_id}")
 
     def action_workers(self) -> None:
@@ -271,6 +284,8 @@ class RunScreen(RunViewScreen):
             self.set_filter("")
         elif self.look.marks:
             self.look.marks.clear()
+        elif self.view.kind == "replay":
+            self.act.replay(None)
         else:
             self.look.moved = False
         self.redraw()
@@ -291,6 +306,8 @@ class RunScreen(RunViewScreen):
             self.act.send("stacks", attempt_id=rest)
         elif kind == "screen":
             self.act.open_screen(rest)
+        elif kind == "seek":
+            self.act.play("seek", float(rest))
         elif kind == "key":
             await self.run_key(rest)
         else:

@@ -38,7 +38,7 @@ class Sections:
 def arrange(width: int, height: int, workers: int, endpoints: int, mode: Mode) -> Sections:
     """The sections for this terminal; ``endpoints`` is how many lines they would like."""
     if width < NARROW or height < SHORT:
-        return _phone(width, height, workers, mode)
+        return _phone(height, workers, mode)
     tall = height >= TALL
     shown = min(max(1, endpoints), max(2, (height - 28) // 2)) if tall else 0
     header = 5 + shown if tall else 4
@@ -83,7 +83,7 @@ def _head(shape: Shape) -> int:
     return 2 if shape in ("rows", "board") else 1
 
 
-def _phone(width: int, height: int, workers: int, mode: Mode) -> Sections:
+def _phone(height: int, workers: int, mode: Mode) -> Sections:
     """One column: verdict, trouble, totals, three buttons; the fleet only if lines are left."""
     header, totals, footer, buttons = 4, 2, 1, 1
     left = height - header - totals - footer - buttons

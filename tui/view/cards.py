@@ -16,7 +16,7 @@ _SPARK_FULL_S = 10.0
 def card_lines(
     view: RunView, look: Look, worker: WorkerState, cells: int, height: int
 ) -> list[Line]:
-    """The card of one worker: ``height`` lines of ``cells`` cells, the last column and line blank."""
+    """The card of one worker: ``height`` lines of ``cells``, the last column and line blank."""
     sign = sign_of(view, worker)
     _, ground = tone(sign)
     selected = worker.worker == look.selected
@@ -27,9 +27,8 @@ def card_lines(
         bodies = _busy(view, look, worker, sign, inner, height)
     else:
         bodies = _idle(view, look, worker)
-    lines: list[Line] = []
-    for body in bodies[: height - 1]:
-        lines.append(body.on(ground).fit(inner, Ink("text", ground)).to(cells))
+    shown = bodies[: height - 1]
+    lines = [body.on(ground).fit(inner, Ink("text", ground)).to(cells) for body in shown]
     lines.append(Line().to(cells))
     return lines
 

@@ -1,7 +1,7 @@
 """What the dialogs say: the facts before an order, and the letters that answer.
 
-Apart from the dialogs so that each sentence is tested as text. A dialog is drawn anew at each frame,
-because the attempt that it is about may end by itself meanwhile.
+Apart from the dialogs so that each sentence is tested as text. A dialog is drawn anew at each
+frame, because the attempt that it is about may end by itself meanwhile.
 """
 
 from collections.abc import Sequence

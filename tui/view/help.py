@@ -54,10 +54,11 @@ def help_lines(glyphs: Glyphs, cells: int, table: Iterable[Key] = KEYS) -> list[
 
 
 def _block(title: str, keys: list[Key]) -> list[Line]:
-    lines = [Line().add(f"  {title}", Ink("accent", bold=True))]
-    for key in keys:
-        lines.append(Line().add(f"  {key.shown:>8}  ", HI).add(key.words, TEXT))
-    return lines
+    title_line = Line().add(f"  {title}", Ink("accent", bold=True))
+    return [
+        title_line,
+        *(Line().add(f"  {key.shown:>8}  ", HI).add(key.words, TEXT) for key in keys),
+    ]
 
 
 def _commands() -> list[Line]:

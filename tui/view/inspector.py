@@ -25,7 +25,7 @@ def inspector_lines(view: RunView, look: Look, cells: int, lines: int) -> list[L
     elif lines == 1:
         drawn = [buttons(view, worker, phone=True)]
     elif lines < 5:
-        drawn = [_short(view, look, worker, cells), buttons(view, worker)]
+        drawn = [_short(view, worker, cells), buttons(view, worker)]
     else:
         drawn = [_title(view, look, worker, cells)]
         drawn += _detail(view, look, worker, cells) if worker.busy else _idle(view)
@@ -52,7 +52,7 @@ def buttons(
     return line
 
 
-def _short(view: RunView, look: Look, worker: WorkerState, cells: int) -> Line:
+def _short(view: RunView, worker: WorkerState, cells: int) -> Line:
     line = Line().add(f" {number(view, worker.worker)} ", HI)
     if not worker.busy:
         return line.add("idle", DIM)

@@ -1,7 +1,7 @@
 """Where each worker stands in the fleet, for each shape and size: pure geometry.
 
-The place is the worker's number, always. Apart from the drawing so that a click and an arrow key are
-answered by the same numbers that drew the cell.
+The place is the worker's number, always. Apart from the drawing so that a click and an arrow key
+are answered by the same numbers that drew the cell.
 """
 
 from dataclasses import dataclass

@@ -1,7 +1,7 @@
 """A line of the screen: pieces of text, each with the role that its colour plays.
 
-Roles, not colours, so that a theme can change in mid-run and a view is compared as text. A piece may
-carry a target: what a click on it means.
+Roles, not colours, so that a theme can change in mid-run and a view is compared as text. A piece
+may carry a target: what a click on it means.
 """
 
 from typing import Final, NamedTuple

@@ -31,8 +31,8 @@ def trouble_lines(
     drawn = [rule(title, cells, look.glyphs.dash, right)]
     row = _wide if cells >= 110 else _row if cells >= 72 else _narrow
     first = _window(look, found, rows)
-    for item in found[first : first + rows]:
-        drawn.append(_ground(row(view, look, item, cells), look, item, cells))
+    shown = found[first : first + rows]
+    drawn += [_ground(row(view, look, item, cells), look, item, cells) for item in shown]
     drawn += [Line().fit(cells) for _ in range(lines - len(drawn))]
     return drawn
 

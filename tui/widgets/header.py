@@ -7,7 +7,7 @@ from tui.widgets.lines import LinesWidget, painter
 
 
 class Header(LinesWidget):
-    """Title, verdict, totals, endpoints. Only title and verdict keep their colour when all is old."""
+    """Title, verdict, totals, endpoints. Title and verdict keep their colour when all is old."""
 
     def __init__(self, view: RunView) -> None:
         super().__init__("header")

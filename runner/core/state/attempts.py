@@ -4,15 +4,23 @@ Apart from `fold` because these are the many: in a long run 99 of 100 events com
 """
 
 from collections.abc import Callable
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
 from runner.core import events as ev
-from runner.core.outcomes import ENGINE_LOST, Phase, is_charged, is_scored
+from runner.core.outcomes import (
+    ENGINE_LOST,
+    FROZE_HOST,
+    HOST_EXIT,
+    Phase,
+    is_charged,
+    is_scored,
+)
 from runner.core.state.model import (
     CALLS_KEPT,
     FIRST_CALLS,
     LATENCIES_KEPT,
     LATENCY_WINDOW_S,
+    MAX_WORKERS,
     Awaited,
     EndpointState,
     State,
@@ -24,37 +32,48 @@ from runner.core.state.model import (
 _MINUTE_S: Final = 60.0
 REASK_S: Final = 600.0
 """A model that was paused by itself is asked again with one attempt this often."""
+_ROUNDED_S: Final = 0.001
+"""Pulses carry milliseconds: a phase may seem to have begun this much before its attempt."""
+_CULPRIT: Final = (FROZE_HOST, HOST_EXIT)
 
 
-def endpoint_of(state: State, key: str) -> EndpointState:
-    """The endpoint under ``key`` (see `endpoint_key`), made on first use."""
+def endpoint_of(state: State, model: str, endpoint: str, deployment: str) -> EndpointState:
+    """The line of a model on a deployment of an endpoint, made on first use."""
+    key = endpoint_key(model, endpoint, deployment)
     found = state.endpoints.get(key)
     if found is None:
-        model, endpoint, deployment = key.split("\x1f")
         found = EndpointState(model=model, endpoint=endpoint, deployment=deployment)
         state.endpoints[key] = found
     return found
 
 
 def _endpoint(state: State, worker: WorkerState) -> EndpointState:
-    return endpoint_of(state, endpoint_key(worker.model, worker.endpoint, worker.deployment))
-
-
-def _owner(state: State, attempt_id: str) -> WorkerState | None:
-    """The worker that the attempt owns; None once it has ended."""
-    number = state.owner.get(attempt_id)
-    return None if number is None else state.workers[number]
+    return endpoint_of(state, worker.model, worker.endpoint, worker.deployment)
 
 
 def _enter(worker: WorkerState, phase: Phase, at: float) -> None:
     worker.phase = phase
     worker.since_at = at
-    worker.sign_at = max(worker.sign_at, at)
+    if at > worker.sign_at:
+        worker.sign_at = at
 
 
 def _progress(worker: WorkerState, at: float) -> None:
-    worker.progress_at = max(worker.progress_at, at)
-    worker.sign_at = max(worker.sign_at, at)
+    if at > worker.progress_at:
+        worker.progress_at = at
+    if at > worker.sign_at:
+        worker.sign_at = at
+
+
+def _free(state: State, number: int, at: float) -> None:
+    """The worker's attempt no longer owns it. Its latencies stay until the next one begins."""
+    worker = state.workers[number]
+    del state.owner[worker.attempt_id]
+    endpoint = _endpoint(state, worker)
+    endpoint.busy = max(0, endpoint.busy - 1)
+    state.workers[number] = WorkerState(
+        worker=number, host=worker.host, since_at=at, latencies=worker.latencies
+    )
 
 
 def trim_workers(state: State) -> None:
@@ -121,14 +140,6 @@ def _occupy(state: State, event: ev.AttemptStarted) -> None:
     _enter(worker, "prepare", event.at)
     state.workers[event.worker] = worker
     state.owner[event.attempt_id] = event.worker
-    task = state.tasks.get(event.task_id)
-    if task is None:
-        task = TaskState(status="pending")
-        state.tasks[event.task_id] = task
-    task.attempts = event.attempt
-    task.retry_wanted = False
-    set_status(state, task, "running")
-    state.totals.attempts += 1
     endpoint = _endpoint(state, worker)
     endpoint.busy += 1
     if endpoint.paused_why and endpoint.paused_until <= event.at:
@@ -141,12 +152,15 @@ _E = TypeVar("_E", bound=ev.Event)
 def _on_worker(
     step: Callable[[State, WorkerState, _E], None],
 ) -> Callable[[State, _E], None]:
-    """A step that concerns one attempt under way, and is nothing once that has ended."""
+    """A step that concerns one attempt under way, and is nothing once that has ended.
 
-    def run(state: State, event: _E) -> None:
-        worker = _owner(state, getattr(event, "attempt_id", ""))
-        if worker is not None:
-            step(state, worker, event)
+    Every event of such a step has an ``attempt_id``.
+    """
+
+    def run(state: State, event: Any) -> None:
+        number = state.owner.get(event.attempt_id)
+        if number is not None:
+            step(state, state.workers[number], event)
 
     return run
 
@@ -336,17 +350,13 @@ def apply_signs(state: State, slot: ev.SlotPulse) -> None:
 
 def apply_attempt_ended(state: State, event: ev.AttemptEnded) -> None:
     """The slot is free; the row is awaited; the task goes on, waits or is about to be done."""
-    number = state.owner.pop(event.attempt_id, None)
+    number = state.owner.get(event.attempt_id)
     if number is not None:
-        worker = state.workers[number]
-        endpoint = _endpoint(state, worker)
-        endpoint.busy = max(0, endpoint.busy - 1)
+        endpoint = _endpoint(state, state.workers[number])
         endpoint.ended += 1
         if not is_scored(event.outcome):
             endpoint.not_scored += 1
-        state.workers[number] = WorkerState(
-            worker=number, host=worker.host, since_at=event.at, latencies=worker.latencies
-        )
+        _free(state, number, event.at)
         trim_workers(state)
     if event.cause == ENGINE_LOST:
         _forget_awaited(state, event)
@@ -364,39 +374,37 @@ def apply_attempt_ended(state: State, event: ev.AttemptEnded) -> None:
         event.host,
         event.model,
     )
-    task = state.tasks.get(event.task_id)
-    if task is None:
-        task = TaskState(status="running", attempts=event.attempt)
-        state.tasks[event.task_id] = task
-        state.running_tasks += 1
+    if event.task_id in state.done:
+        return  # it was ended and recorded before: a garbled log must not undo that
+    task = _open(state, event.task_id)
+    task.attempts = max(task.attempts, event.attempt)
     task.charged += is_charged(outcome, event.cause)
     task.deaths += event.suspect
-    task.froze += event.cause in ("error:FrozeHost", "error:HostExit")
+    task.froze += event.cause in _CULPRIT
     task.alone = event.then == "alone"
+    task.last_row = event.row
     set_status(state, task, "recording" if event.then == "final" else "pending")
 
 
 def _forget_awaited(state: State, event: ev.AttemptEnded) -> None:
-    """A resumed run ends an attempt anew whose row no file has: the old number is free again."""
+    """A resumed run ends an attempt anew whose row no file has: the old number is free again.
+
+    Its result is lost after all, and with it what that was charged.
+    """
     stale = [row for row, item in state.awaited.items() if item.attempt_id == event.attempt_id]
     for row in stale:
-        del state.awaited[row]
+        item = state.awaited.pop(row)
+        task = state.tasks.get(item.task_id)
+        if task is not None:
+            task.charged -= is_charged(item.outcome, item.cause)
+            task.froze -= item.cause in _CULPRIT
     if stale:
         state.rows.next_row = min(state.rows.next_row, event.row)
 
 
 def apply_task_queued(state: State, event: ev.TaskQueued) -> None:
     """A person wants a task that is not under way to run again."""
-    outcome = state.done.pop(event.task_id, None)
-    task = state.tasks.get(event.task_id)
-    if task is None:
-        attempts = state.attempts_of.get(event.task_id, 1 if outcome else 0)
-        task = TaskState(status="pending", attempts=attempts)
-        state.tasks[event.task_id] = task
-    if outcome is not None:
-        state.outcomes[outcome] -= 1
-        task.scored = outcome if is_scored(outcome) else None
-    task.retry_wanted = True
+    _open(state, event.task_id).retry_wanted = True
 
 
 def apply_late_dropped(state: State, event: ev.LateDropped) -> None:

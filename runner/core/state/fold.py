@@ -36,12 +36,12 @@ from runner.core.state.attempts import (
     trim_workers,
 )
 from runner.core.state.model import (
+    MAX_WORKERS,
     EndpointState,
     HostState,
     State,
     WorkerState,
     ZombieState,
-    endpoint_key,
 )
 from runner.core.state.rows import (
     apply_log_failed,

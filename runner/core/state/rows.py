@@ -27,31 +27,44 @@ def apply_rows_found(state: State, event: ev.RowsFound) -> None:
     """A part that the last engine wrote but could no longer log. Its attempts were logged before.
 
     The engine emits the missing `AttemptEnded` of such rows first, so this only acknowledges them.
+    Rows that were recorded before (a merger that could no longer be logged) are not counted again.
     """
-    state.rows.written += event.rows
+    state.rows.written += _record_all(state, event.first, event.last, event.at)
     state.rows.parts += 1
     state.rows.bytes += event.bytes
     state.rows.last_write_at = event.at
     state.rows.next_row = max(state.rows.next_row, event.last + 1)
-    for number in range(event.first, event.last + 1):
-        _record(state, number, event.at)
+
+
+def _record_all(state: State, first: int, last: int, at: float) -> int:
+    """Record the awaited rows of a range, in order; how many there were.
+
+    What is looked at is the range or all that is awaited, whichever is less: a garbled line may
+    name any range.
+    """
+    if last - first < len(state.awaited):
+        numbers = [number for number in range(first, last + 1) if number in state.awaited]
+    else:
+        numbers = sorted(number for number in state.awaited if first <= number <= last)
+    for number in numbers:
+        _record(state, number, at)
+    return len(numbers)
 
 
 def _record(state: State, number: int, at: float) -> None:
-    awaited = state.awaited.pop(number, None)
-    if awaited is None:
-        return
+    awaited = state.awaited.pop(number)
     if awaited.outcome in _COUNTED_BY_BRAKE:
-        over = state.plan.stop.over if state.plan else 30
-        state.recent = [*state.recent[1 - over :], awaited.outcome] if over > 1 else []
+        over = max(1, state.plan.stop.over) if state.plan else 30
+        state.recent = [*state.recent, awaited.outcome][-over:]
     task = state.tasks.get(awaited.task_id)
     if task is None:
         return
     if task.scored is None and is_scored(awaited.outcome):
         task.scored = awaited.outcome
-    if task.status != "recording":
-        return
+    if task.status != "recording" or task.last_row != number:
+        return  # the row of an earlier attempt: the task waits for its last one
     outcome = task.scored or awaited.outcome
+    outcome = _SAME.get(outcome, outcome)
     set_status(state, task, "done")
     del state.tasks[awaited.task_id]
     state.done[awaited.task_id] = outcome

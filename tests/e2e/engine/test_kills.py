@@ -71,3 +71,53 @@ def test_stop_ends_attempts_under_way_and_resume_runs_them_again(project: Projec
     assert causes.count(("t000", "")) == 1
     assert ("t001", "killed:stop") in causes
     checked(run)
+
+
+def test_a_finished_run_takes_up_unscored_tasks_when_asked(project: Project) -> None:
+    script = 'default = "ok"\n[tasks]\nt001 = "silent,times=2"'
+    limits = "first_byte = 1\nretries = 0"
+    run = project.launch(project.write(tasks=3, workers=2, script=script, limits=limits))
+    assert run.ended().done["t001"] == "timed_out"
+    project.resume(run, retry=["timed_out"])
+    state = run.ended()
+    assert (state.status, state.exit_code) == ("finished", 0)
+    assert state.done == {"t000": "passed", "t001": "passed", "t002": "passed"}
+    assert state.totals.attempts == 5
+    checked(run)
+
+
+def test_drain_lets_what_runs_end_and_starts_nothing_new(project: Project) -> None:
+    script = 'default = "ok,latency=1"'
+    run = project.launch(project.write(tasks=9, workers=2, script=script, limits=LONG))
+    run.until(lambda state: len(state.owner) == 2)
+    run.ask("stop", drain=True)
+    asked = run.until(lambda state: state.status == "draining")
+    state = run.ended()
+    assert (state.status, state.exit_code) == ("stopped", 3)
+    assert state.totals.attempts == asked.totals.attempts
+    assert set(state.done.values()) == {"passed"}
+    checked(run)
+
+
+def test_a_plan_with_a_process_for_each_attempt_kills_as_surely(project: Project) -> None:
+    more = '[resources]\nisolation = "process"'
+    code = """
+import time
+
+def run(task, ctx):
+    if task.id == "t000":
+        while True:
+            try:
+                time.sleep(60)
+            except BaseException:
+                pass
+    return True
+"""
+    run = project.launch(project.write(tasks=4, workers=2, code=code, limits=LONG, more=more))
+    started = run.until(lambda state: state.workers[0].task_id == "t000" and len(state.done) == 3)
+    assert started.workers[0].phase == "code"
+    answer = run.ask("kill", task="t000")
+    assert (answer["outcome"], answer["cause"]) == ("killed", "killed:user")
+    assert answer["took_s"] < 2.0
+    assert run.ended().exit_code == 1
+    checked(run)

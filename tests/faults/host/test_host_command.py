@@ -32,7 +32,7 @@ class Model(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     seen: ClassVar[list[dict[str, str]]] = []
 
-    def log_message(self, *args):
+    def log_message(self, format, *args):  # noqa: A002 - its name there
         pass
 
     def do_POST(self):

@@ -1,0 +1,39 @@
+"""Screen 2: models and the endpoints that answer for them."""
+
+from typing import ClassVar
+
+from runner import EndpointState
+from tui.screens.listing import ListScreen
+from tui.view.endpoints import shown_endpoints
+from tui.view.line import Line
+from tui.view.pages.endpoints import COLUMNS, endpoint_cells, endpoint_detail
+from tui.view.table import ListOf, Rows
+
+
+class EndpointsScreen(ListScreen):
+    """A line per model and deployment; drawn from the state, so it is never older than that."""
+
+    columns = COLUMNS
+    title_words: ClassVar[str] = "endpoints"
+    detail_lines: ClassVar[int] = 3
+
+    def _found(self) -> list[EndpointState]:
+        words = self.look_for.lower()
+        return [
+            item
+            for item in shown_endpoints(self.view)
+            if words in f"{item.model} {item.endpoint} {item.deployment}".lower()
+        ]
+
+    def rows(self) -> Rows:
+        """All of them, or those that were asked for."""
+        return ListOf([endpoint_cells(self.view, item) for item in self._found()])
+
+    def detail(self, place: int, cells: int) -> list[Line]:
+        """More about the one under the pointer."""
+        found = self._found()
+        return endpoint_detail(self.view, found[place], cells) if place < len(found) else []
+
+    def open_row(self, place: int) -> None:
+        """The fleet, with only the workers of that model."""
+        self.act.say(f"on the fleet: / model:{self._found()[place].model}")

@@ -1,0 +1,41 @@
+"""Screen 0, and the first one of ``pilot-tui`` without a command: the user's runs."""
+
+from typing import ClassVar
+
+from runner import Glance, glances
+from tui.actions import Actions
+from tui.runview import RunView
+from tui.screens.listing import ListScreen
+from tui.view.line import Line
+from tui.view.pages.runs import COLUMNS, matches, run_cells, run_detail
+from tui.view.table import ListOf
+
+
+class RunsScreen(ListScreen):
+    """Runs of this user, live first. Enter attaches to a live one and replays the others."""
+
+    columns = COLUMNS
+    title_words: ClassVar[str] = "runs"
+    empty_words: ClassVar[str] = "no run yet: pilot-tui demo makes one"
+    detail_lines: ClassVar[int] = 2
+
+    def __init__(self, view: RunView, act: Actions) -> None:
+        super().__init__(view, act)
+        self._folder = view.run_dir.parent
+        self._found: list[Glance] = []
+
+    def renew(self) -> None:
+        """Look at all of them."""
+        self.read(lambda: glances(self._folder), self._arrived)
+
+    def _arrived(self, found: list[Glance]) -> None:
+        self._found = [item for item in found if matches(item, self.look_for)]
+        self.table.show(ListOf([run_cells(item) for item in self._found]))
+
+    def detail(self, place: int, cells: int) -> list[Line]:
+        """Where it lies."""
+        return run_detail(self._found[place]) if place < len(self._found) else []
+
+    def open_row(self, place: int) -> None:
+        """Watch that run."""
+        self.act.open_run(self._found[place].info.run_dir)

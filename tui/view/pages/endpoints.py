@@ -1,0 +1,80 @@
+"""Endpoints: a line per model and deployment, with all that is known of each."""
+
+from collections.abc import Sequence
+from typing import Final
+
+from runner import EndpointState, backing_off, count, duration, latency, model_workers
+from tui.runview import RunView
+from tui.text import plain
+from tui.view.endpoints import limited_per_min, quantiles
+from tui.view.line import DIM, HI, TEXT, Ink, Line
+from tui.view.table import Cell, Column, cell
+
+COLUMNS: Final = (
+    Column("model", 0),
+    Column("endpoint", 14, drop=2),
+    Column("deployment", 14, drop=9),
+    Column("busy", 5, "right"),
+    Column("limit", 6, "right"),
+    Column("p50", 7, "right"),
+    Column("p95", 7, "right"),
+    Column("429/min", 7, "right"),
+    Column("waits", 6, "right", drop=5),
+    Column("tok/s", 6, "right", drop=6),
+    Column("calls", 7, "right", drop=7),
+    Column("errors", 6, "right", drop=4),
+    Column("ended", 6, "right", drop=3),
+    Column("not scored", 10, "right", drop=8),
+)
+_MINUTE_S: Final = 60.0
+
+
+def endpoint_cells(view: RunView, item: EndpointState) -> Sequence[Cell]:
+    """A cell for each of `COLUMNS`."""
+    p50, p95 = quantiles(view, item)
+    limited = limited_per_min(view, item)
+    waiting = backing_off(view.state, item)
+    most = model_workers(view.state, item.model)
+    name = Ink("slow") if item.paused_why else HI
+    return (
+        cell(plain(item.model, 60), name),
+        cell(plain(item.endpoint, 40), DIM),
+        cell(plain(item.deployment, 40), DIM),
+        cell(str(item.busy), TEXT),
+        cell(str(most), DIM),
+        cell(latency(p50), TEXT),
+        cell(latency(p95), TEXT),
+        cell(str(limited), Ink("backoff") if limited else DIM),
+        cell(str(waiting), Ink("backoff") if waiting else DIM),
+        cell(f"{_tokens_per_s(view, item):.0f}", DIM),
+        cell(count(item.calls), DIM),
+        cell(count(item.errors), Ink("not_scored") if item.errors else DIM),
+        cell(str(item.ended), TEXT),
+        cell(str(item.not_scored), Ink("not_scored") if item.not_scored else DIM),
+    )
+
+
+def _tokens_per_s(view: RunView, item: EndpointState) -> float:
+    return sum(n for at, n in item.tokens if at >= view.now - _MINUTE_S) / _MINUTE_S
+
+
+def endpoint_detail(view: RunView, item: EndpointState, cells: int) -> list[Line]:
+    """Why it is paused, which workers are on it, how its latencies lie."""
+    lines: list[Line] = []
+    if item.paused_why:
+        until = item.paused_until - view.now
+        rest = f", goes on in {duration(until)}" if until > 0 else ", until it is asked to go on"
+        lines.append(Line().add("  paused: " + plain(item.paused_why, 120) + rest, Ink("slow")))
+    here = [
+        f"{worker.worker:03d}"
+        for worker in view.state.workers
+        if (worker.model, worker.endpoint, worker.deployment)
+        == (item.model, item.endpoint, item.deployment)
+    ]
+    words = ", ".join(here) if here else "none"
+    lines.append(Line().add("  workers on it: ", DIM).add(plain(words, max(10, cells - 20)), TEXT))
+    seconds = sorted(took for at, took in item.latencies if at >= view.now - 300)
+    if seconds:
+        spread = f"{latency(seconds[0])} to {latency(seconds[-1])}, {len(seconds)} calls"
+        lines.append(Line().add("  calls of the last 5 min: ", DIM).add(spread, TEXT))
+    return lines
