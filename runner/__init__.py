@@ -56,6 +56,7 @@ from runner.core.verdict import (
 from runner.core.why import BACKOFF_WORDS, DOING, LIMIT_SHORT, LIMIT_WORDS, doing, quantile, why
 
 if TYPE_CHECKING:
+    from runner.charts import Figures, Heat, figures
     from runner.client import Control, command
     from runner.core.incidents import Incident, incident_words
     from runner.core.state.snapshot import copy_state
@@ -64,8 +65,16 @@ if TYPE_CHECKING:
     from runner.engine.config import PlanDocument, plan_template, read_plan
     from runner.engine.evaluate import Evaluation, evaluate_file
     from runner.engine.verify import VerifyReport, verify
-    from runner.errors import ControlRefused, EngineGone, PilotError, PlanError, format_problems
+    from runner.errors import (
+        ControlRefused,
+        EngineGone,
+        PilotError,
+        PlanError,
+        RunError,
+        format_problems,
+    )
     from runner.glance import Glance, glances
+    from runner.grouping import Format, summary, summary_text
     from runner.history import Cursor, History, Mark, incidents_of
     from runner.launch import launch, resume_run
     from runner.mishaps import Mishap, Mishaps
@@ -82,9 +91,14 @@ if TYPE_CHECKING:
     from runner.rehearse import Script, ScriptError, serve
     from runner.report import Group, report_of
     from runner.runs import RunInfo, engine_alive, find_run, list_runs, runs_folder
+    from runner.table import ResultList, ResultRow, result_list, results
     from runner.tail import AttemptTail, Bodies, Tail, events_of, follow
 
 _LAZY: Final = {
+    "Format": "runner.grouping",
+    "figures": "runner.charts",
+    "Heat": "runner.charts",
+    "Figures": "runner.charts",
     "AttemptTail": "runner.tail",
     "Bodies": "runner.tail",
     "Control": "runner.client",
@@ -104,6 +118,7 @@ _LAZY: Final = {
     "PilotError": "runner.errors",
     "PlanDocument": "runner.engine.config",
     "PlanError": "runner.errors",
+    "RunError": "runner.errors",
     "Reading": "runner.reading",
     "RunInfo": "runner.runs",
     "Script": "runner.rehearse",
@@ -111,6 +126,12 @@ _LAZY: Final = {
     "Surprise": "runner.demo",
     "Tail": "runner.tail",
     "VerifyReport": "runner.engine.verify",
+    "ResultList": "runner.table",
+    "ResultRow": "runner.table",
+    "result_list": "runner.table",
+    "results": "runner.table",
+    "summary": "runner.grouping",
+    "summary_text": "runner.grouping",
     "ask_ping": "runner.reading",
     "command": "runner.client",
     "copy_state": "runner.core.state.snapshot",
@@ -176,8 +197,11 @@ __all__ = [
     "EngineGone",
     "EngineSeen",
     "Evaluation",
+    "Figures",
+    "Format",
     "Glance",
     "Group",
+    "Heat",
     "History",
     "HostState",
     "Incident",
@@ -190,6 +214,9 @@ __all__ = [
     "PlanDocument",
     "PlanError",
     "Reading",
+    "ResultList",
+    "ResultRow",
+    "RunError",
     "RunInfo",
     "Script",
     "ScriptError",
@@ -221,6 +248,7 @@ __all__ = [
     "evaluate_file",
     "events",
     "events_of",
+    "figures",
     "find_run",
     "fold",
     "follow",
@@ -247,6 +275,8 @@ __all__ = [
     "read_run",
     "read_state",
     "report_of",
+    "result_list",
+    "results",
     "resume_run",
     "rows_json",
     "run_elapsed_s",
@@ -259,6 +289,8 @@ __all__ = [
     "start_demo",
     "state_word",
     "status",
+    "summary",
+    "summary_text",
     "surprises",
     "task_results",
     "tasks_per_s",

@@ -8,7 +8,7 @@ import json
 import socket
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, cast
 
 from runner.errors import ControlRefused, EngineGone
 
@@ -36,7 +36,8 @@ class Control:
             self._socket.connect(str(socket_path(run_dir)))
         except OSError as error:
             self._socket.close()
-            raise EngineGone(f"no engine answers for {run_dir.name}: {error.strerror}") from error
+            why = error.strerror or error  # a path too long has no errno
+            raise EngineGone(f"no engine answers for {run_dir.name}: {why}") from error
 
     def __enter__(self) -> Self:
         return self
@@ -70,7 +71,9 @@ class Control:
             found = json.loads(answer)
         except ValueError as error:
             raise EngineGone("the engine sent no JSON") from error
-        return found
+        if not isinstance(found, dict):
+            raise EngineGone("the engine sent no object")
+        return cast(dict[str, Any], found)
 
 
 def command(run_dir: Path, op: str, **fields: Any) -> dict[str, Any]:

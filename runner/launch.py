@@ -14,7 +14,7 @@ from typing import Final
 
 from runner import errors
 from runner.errors import EngineError, PilotError, RunChanged, StartFailed
-from runner.runs import RunInfo, about
+from runner.runs import RunInfo, about, list_runs
 
 READY_S: Final = 60.0
 ENGINE_LOG: Final = "engine.log"
@@ -43,7 +43,26 @@ def launch(
     run_dir = create(
         runs_dir, document, run_id=run_id, limit=limit, only=list(only), version=version()
     )
-    return start_engine(run_dir)
+    info = start_engine(run_dir)
+    info.notes = twins(info, list_runs(runs_dir))
+    return info
+
+
+def twins(run: RunInfo, others: Sequence[RunInfo]) -> list[str]:
+    """In words, which live runs are of the same plan or call the same endpoints.
+
+    Three copies of one benchmark that starve each other were half of the story of the seeds.
+    """
+    notes: list[str] = []
+    for other in others:
+        if not other.live or other.run_id == run.run_id:
+            continue
+        shared = [url for url in run.endpoints if url in other.endpoints]
+        if run.digests.get("plan") and run.digests.get("plan") == other.digests.get("plan"):
+            notes.append(f"run {other.run_id} is live and has the same plan")
+        elif shared:
+            notes.append(f"run {other.run_id} is live and calls {shared[0]} too")
+    return notes
 
 
 def resume_run(run_dir: Path, *, retry: Sequence[str] = (), allow_changed: bool = False) -> RunInfo:

@@ -26,12 +26,19 @@ class RunInfo(Struct, kw_only=True):
     name: str = ""
     created: float = 0.0
     live: bool = False
+    digests: dict[str, str] = {}
+    endpoints: list[str] = []
+    """Base addresses that it calls."""
+    notes: list[str] = []
+    """What is worth knowing at its start, e.g. that another live run calls the same endpoint."""
 
 
 class _About(Struct, kw_only=True):
     run_id: str
     name: str = ""
     created: float = 0.0
+    digests: dict[str, str] = {}
+    endpoints: list[str] = []
 
 
 def runs_folder(given: str | None = None) -> Path:
@@ -49,7 +56,7 @@ def engine_alive(run_dir: Path) -> bool:
     """Whether an engine holds the run's lock. The kernel frees it with the process, kill -9 too."""
     try:
         handle = os.open(run_dir / LOCK, os.O_RDONLY | os.O_CLOEXEC)
-    except FileNotFoundError:
+    except OSError:  # none there, or none that this user may look at
         return False
     try:
         fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
@@ -64,8 +71,8 @@ def about(run_dir: Path) -> RunInfo | None:
     """What is known of the run in that folder; None if it holds none."""
     try:
         found = msgspec.json.decode((run_dir / ABOUT).read_bytes(), type=_About)
-    except (OSError, msgspec.MsgspecError):
-        if not (run_dir / LOG).is_file():
+    except (OSError, msgspec.MsgspecError, UnicodeDecodeError):
+        if not _is_file(run_dir / LOG):
             return None
         found = _About(run_id=run_dir.name)
     return RunInfo(
@@ -74,7 +81,16 @@ def about(run_dir: Path) -> RunInfo | None:
         name=found.name,
         created=found.created,
         live=engine_alive(run_dir),
+        digests=found.digests,
+        endpoints=found.endpoints,
     )
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:  # no permission, a name too long: nothing that can be used here
+        return False
 
 
 def list_runs(folder: Path) -> list[RunInfo]:
@@ -83,11 +99,11 @@ def list_runs(folder: Path) -> list[RunInfo]:
     if folder.is_dir():
         places.update(dict.fromkeys(sorted(folder.iterdir())))
     try:
-        lines = known_list().read_text("utf-8").splitlines()
+        lines = known_list().read_text("utf-8", "replace").splitlines()
     except OSError:
         lines = []
     places.update(dict.fromkeys(Path(line) for line in lines if line))
-    found = [info for place in places if place.is_dir() and (info := about(place))]
+    found = [info for place in places if (info := about(place))]
     return sorted(found, key=lambda info: (not info.live, -info.created, info.run_id))
 
 

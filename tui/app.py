@@ -6,7 +6,7 @@ second the clock of the view is set and the screen on top redraws what changed.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Protocol, runtime_checkable
+from typing import ClassVar, Protocol, runtime_checkable
 
 from textual.app import App
 from textual.binding import Binding, BindingType
@@ -14,7 +14,7 @@ from textual.binding import Binding, BindingType
 from runner import apply
 from tui.actions import Play
 from tui.glyphs import UNICODE, Glyphs
-from tui.keys import BY_ID, COMMANDS, KEYS
+from tui.keys import BY_ID, COMMANDS, KEYS, Key
 from tui.orders import Orders
 from tui.runview import Kind, RunView
 from tui.screens import SCREENS
@@ -60,6 +60,13 @@ class Options:
     """Said once at the start: problems of themes and config."""
 
 
+def _action(key: Key) -> str:
+    """The action of a key: screens that lie over the run screen share one."""
+    screen = key.shown if key.id.startswith("screen_") and key.shown != "1" else ""
+    screen = "L" if key.id == "limits" else screen
+    return f"open_key({screen!r})" if screen else key.id
+
+
 @runtime_checkable
 class Redraws(Protocol):
     """A screen that can draw what changed."""
@@ -80,7 +87,7 @@ class PilotApp(WireMixin, App[str]):
     """
     BINDINGS: ClassVar[list[BindingType]] = [
         *(
-            Binding(key.keys, key.id, key.word, show=False, id=key.id)
+            Binding(key.keys, _action(key), key.word, show=False, id=key.id)
             for key in KEYS
             if key.place in ("all", "replay") and key.id not in ("move", "back", "leave")
         ),
@@ -234,33 +241,9 @@ class PilotApp(WireMixin, App[str]):
         while len(self.screen_stack) > 2:
             self.pop_screen()
 
-    def action_screen_2(self) -> None:
-        """Endpoints."""
-        self.action_open_key("2")
-
-    def action_screen_3(self) -> None:
-        """Results."""
-        self.action_open_key("3")
-
-    def action_screen_4(self) -> None:
-        """Incidents."""
-        self.action_open_key("4")
-
-    def action_screen_5(self) -> None:
-        """Errors."""
-        self.action_open_key("5")
-
-    def action_screen_6(self) -> None:
-        """Report."""
-        self.action_open_key("6")
-
-    def action_screen_0(self) -> None:
-        """The user's runs."""
-        self.action_open_key("0")
-
-    def action_limits(self) -> None:
-        """Limits in force."""
-        self.action_open_key("L")
+    def press_key(self, key_id: str) -> None:
+        """Do what the key of that id does here: for clicks on its name and for commands."""
+        self.simulate_key(self.options.keys.get(key_id, BY_ID[key_id].keys).split(",")[0])
 
     def action_help(self) -> None:
         """All keys."""
@@ -315,7 +298,7 @@ class PilotApp(WireMixin, App[str]):
 
     def _command(self, line: str | None) -> None:
         if line:
-            self.run_worker(self.orders.typed(line), exclusive=False)
+            self.orders.typed(line)
 
     def action_leave(self) -> None:
         """Leave; ask first while the run goes on."""
@@ -349,12 +332,7 @@ class PilotApp(WireMixin, App[str]):
 
     def action_mouse(self) -> None:
         """Mouse reporting off, so that the terminal selects text; and on again."""
-        driver: Any = self._driver
-        off = not getattr(self, "_mouse_off", False)
-        self._mouse_off = off
-        if driver is not None and hasattr(driver, "_disable_mouse_support"):
-            switch = driver._disable_mouse_support if off else driver._enable_mouse_support
-            switch()
+        off = self.wire_mouse_off()
         self.notice(
             "mouse is the terminal's now: m gives it back" if off else "mouse is ours again"
         )

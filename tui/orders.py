@@ -241,7 +241,7 @@ class Orders(Travel):
 
     # -------------------------------------------------------------------------------- commands
 
-    async def typed(self, line: str) -> None:
+    def typed(self, line: str) -> None:
         """A command after ``:``: one of `tui.keys.COMMANDS`, or the name of a key's action."""
         name, _, rest = line.strip().lstrip(":").partition(" ")
         rest = rest.strip()
@@ -255,7 +255,7 @@ class Orders(Travel):
         elif name == "view" and rest in (*MODES, "auto") and screen is not None:
             screen.set_mode(rest)
         else:
-            await self._by_key(name)
+            self._by_key(name)
 
     def _theme(self, name: str) -> None:
         if name in self._app.options.themes:
@@ -263,15 +263,12 @@ class Orders(Travel):
         else:
             self.say(f"no theme {name!r}; one of {', '.join(self._app.options.themes)}")
 
-    async def _by_key(self, name: str) -> None:
+    def _by_key(self, name: str) -> None:
         found = [key for key in BY_ID.values() if name in (key.id, key.word)]
         if not found:
             self.say(f"no command {plain(name, 30)!r}; ? lists all")
             return
-        for node in (self._app.screen, self._app):
-            if callable(getattr(node, f"action_{found[0].id}", None)):
-                await self._app.run_action(found[0].id, node)
-                return
+        self._app.press_key(found[0].id)
 
 
 def kill_answers(count: int, *, retry: bool) -> Answers:

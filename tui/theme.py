@@ -110,6 +110,10 @@ class Palette:
     def textual(self) -> TextualTheme:
         """The same for Textual's own CSS (inputs, scrollbars)."""
         css = {role: _css(color) for role, color in self.colors.items()}
+        names = {f"pilot-{role.replace('_', '-')}": color for role, color in css.items()}
+        if self.ansi:
+            # Textual's own widgets ask for these two of a theme of terminal colours.
+            names |= {"ansi-background": css["bg"], "ansi-foreground": css["text"]}
         return TextualTheme(
             name=self.name,
             primary=css["accent"],
@@ -124,7 +128,7 @@ class Palette:
             panel=css["panel"],
             dark=self.dark,
             ansi=self.ansi,
-            variables={f"pilot-{role.replace('_', '-')}": color for role, color in css.items()},
+            variables=names,
         )
 
 
@@ -146,7 +150,7 @@ PLAIN_PALETTE: Final = Palette(
 
 
 def shipped_folder() -> Path:
-    """Where the themes of this package lie: beside this file in a wheel, one folder up in a tree."""
+    """Where the shipped themes lie: beside this file in a wheel, one folder up in a tree."""
     here = Path(__file__).parent
     inside = here / "themes"
     return inside if inside.is_dir() else here.parent / "themes"
@@ -254,7 +258,7 @@ def contrast(one: str, other: str) -> float:
 
 
 def weak_pairs(palette: Palette) -> list[str]:
-    """Every text that is too faint on its ground, in words; empty for the terminal's own colours."""
+    """Every text that is too faint on its ground; empty for the terminal's own colours."""
     if palette.ansi:
         return []
     found: list[str] = []

@@ -236,6 +236,7 @@ class WireMixin(_Base):
     _diff: CellDiff | None = None
     _owed = False
     """A frame was left out: the next one is a whole one."""
+    _mouse_is_theirs = False
     frames_skipped = 0
 
     def _display(self, screen: Screen[Any], renderable: RenderableType | None) -> None:
@@ -275,6 +276,15 @@ class WireMixin(_Base):
         if self._diff is not None:
             self._diff.forget()
         self._owed = True
+
+    def wire_mouse_off(self) -> bool:
+        """Give the mouse to the terminal, or take it back; whether it is the terminal's now."""
+        self._mouse_is_theirs = not self._mouse_is_theirs
+        name = "_disable_mouse_support" if self._mouse_is_theirs else "_enable_mouse_support"
+        switch = getattr(self._driver, name, None)
+        if switch is not None:
+            switch()
+        return self._mouse_is_theirs
 
     def _whole_frame(self, screen: Screen[Any]) -> LayoutUpdate:
         self._owed = False

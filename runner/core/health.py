@@ -6,8 +6,9 @@ clock, four times a second, so that silence shows even when no event arrives.
 
 from typing import NamedTuple
 
-from runner.core.outcomes import Health, Then
+from runner.core.outcomes import Health, Then, outcome_of
 from runner.core.plan import Limits, Model, Plan, Watch
+from runner.core.policy.requeue import after
 from runner.core.state.model import State, WorkerState
 
 BACKOFF_GRACE_S = 1.0
@@ -49,8 +50,16 @@ def silent_s(worker: WorkerState, now: float) -> float:
 
 
 def stalled_s(worker: WorkerState, now: float) -> float:
-    """Seconds since the last progress: content, or the end of a call, a turn or a tool."""
-    return max(0.0, now - max(worker.progress_at, worker.started_at)) if worker.busy else 0.0
+    """Seconds since the last progress: content, or the end of a call, a turn or a tool.
+
+    A back-off was ordered, so after one silence counts from its end.
+    """
+    if not worker.busy:
+        return 0.0
+    since = max(worker.progress_at, worker.started_at)
+    if worker.phase == "backoff" and now >= worker.backoff_until:
+        since = max(since, worker.backoff_until)
+    return max(0.0, now - since)
 
 
 def health(worker: WorkerState, watch: Watch, now: float) -> Health:
@@ -62,15 +71,10 @@ def health(worker: WorkerState, watch: Watch, now: float) -> Health:
         return "ok"
     if worker.phase == "backoff" and now < worker.backoff_until + BACKOFF_GRACE_S:
         return "ok"
-    stalled = now - max(worker.progress_at, worker.started_at, _backed_off_to(worker))
+    stalled = stalled_s(worker, now)
     if stalled >= watch.stuck_after:
         return "stuck"
     return "slow" if stalled >= watch.slow_after else "ok"
-
-
-def _backed_off_to(worker: WorkerState) -> float:
-    """A wait that was ordered is no stall: silence counts from its end."""
-    return worker.backoff_until if worker.phase == "backoff" else 0.0
 
 
 def elapsed_s(worker: WorkerState, now: float) -> float:
@@ -81,7 +85,8 @@ def elapsed_s(worker: WorkerState, now: float) -> float:
 def outlook(state: State, worker: WorkerState, now: float) -> Outlook | None:
     """The next limit that will end the attempt; None for an idle worker.
 
-    A call's own limit ends the attempt unless ``timeout`` is among ``retry_on``.
+    A call's own limit ends the attempt unless ``timeout`` is among ``retry_on``; the run's limit
+    ends all of them.
     """
     if not worker.busy:
         return None
@@ -89,13 +94,16 @@ def outlook(state: State, worker: WorkerState, now: float) -> Outlook | None:
     ends = [_phase_limit(worker, limits, now)]
     if worker.call_at and "timeout" not in limits.retry_on:
         ends += _call_limits(worker, limits, now)
+    if state.plan is not None and state.epoch:
+        ran_s = state.ran_before_s + now - state.engine_started_at
+        ends.append(("run", state.plan.limits.run - ran_s))
     name, left = min(ends, key=lambda end: end[1])
-    return Outlook(name, max(0.0, left), _then(state, worker))
+    return Outlook(name, max(0.0, left), _then(state, worker, name))
 
 
 def _phase_limit(worker: WorkerState, limits: Limits, now: float) -> tuple[str, float]:
-    if worker.phase == "score":
-        return "score", worker.since_at + limits.score - now
+    if worker.scoring_at:
+        return "score", worker.scoring_at + limits.score - now
     if not worker.running_at:
         return "prepare", worker.started_at + limits.prepare - now
     return "attempt", worker.running_at + limits.attempt - now
@@ -105,15 +113,18 @@ def _call_limits(worker: WorkerState, limits: Limits, now: float) -> list[tuple[
     ends = [("call", worker.call_at + limits.call - now)]
     if worker.phase == "connect":
         ends.append(("connect", worker.since_at + limits.connect - now))
-    elif worker.streamed and not worker.first_byte_at:
-        ends.append(("first_byte", worker.call_at + limits.first_byte - now))
-    elif worker.streamed:
+    elif worker.streamed and worker.phase == "wait":
+        # ``since_at``, not ``call_at``: the limit runs from when the request was sent, and a new
+        # connection may have come before that.
+        ends.append(("first_byte", worker.since_at + limits.first_byte - now))
+    elif worker.streamed and worker.phase == "stream":
         ends.append(("idle", worker.sign_at + limits.idle - now))
     return ends
 
 
-def _then(state: State, worker: WorkerState) -> Then:
-    task = state.tasks.get(worker.task_id)
-    charged = task.charged if task else 0
+def _then(state: State, worker: WorkerState, limit: str) -> Then:
+    """What follows: by the cause of a kill that was ordered, else by the limit."""
+    cause = worker.killing_cause or f"deadline:{limit}"
     most = state.plan.run.max_attempts if state.plan else 1
-    return "requeued" if charged + 1 < most else "final"
+    then = after(outcome_of(cause), cause, state.tasks.get(worker.task_id), most)
+    return "requeued" if then == "alone" else then

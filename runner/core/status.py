@@ -9,7 +9,13 @@ from typing import Any
 from runner.core.health import elapsed_s, health, limits_of, outlook, silent_s, stalled_s, watch_of
 from runner.core.outcomes import OUTCOMES, SCORED
 from runner.core.state.fold import productive, tokens_per_s
-from runner.core.state.model import EndpointState, HostState, State, WorkerState
+from runner.core.state.model import (
+    LATENCY_WINDOW_S,
+    EndpointState,
+    HostState,
+    State,
+    WorkerState,
+)
 from runner.core.verdict import ENGINE_SILENT_S, EngineSeen, verdict
 from runner.core.why import quantile, why
 
@@ -81,7 +87,7 @@ def status(state: State, now: float, engine: EngineSeen) -> dict[str, Any]:
         "rows": rows_json(state, now),
         "endpoints": [_endpoint(state, item, now) for item in state.endpoints.values()],
         "runner": _runner(state, now, engine),
-        "api": _api(state),
+        "api": _api(state, now),
         "workers": [] if over else [_worker(state, worker, now) for worker in state.workers],
     }
 
@@ -101,14 +107,14 @@ def rows_json(state: State, now: float) -> dict[str, Any]:
 
 def _endpoint(state: State, item: EndpointState, now: float) -> dict[str, Any]:
     limit = model_workers(state, item.model)
-    recent = [pair for pair in item.latencies if pair[0] >= now - 300]
+    recent = [pair for pair in item.latencies if pair[0] >= now - LATENCY_WINDOW_S]
     return {
         "model": item.model,
         "endpoint": item.endpoint,
         "deployment": item.deployment,
         "busy": item.busy,
         "limit": limit,
-        "why": item.paused_why,
+        "why": item.paused_why or item.admitted_why,
         "p50_s": quantile(recent, 0.5),
         "p95_s": quantile(recent, 0.95),
         "rate_limited_per_min": sum(1 for at in item.limited_at if at >= now - _MINUTE_S),
@@ -118,12 +124,12 @@ def _endpoint(state: State, item: EndpointState, now: float) -> dict[str, Any]:
 
 
 def model_workers(state: State, model: str) -> int:
-    """The most workers a model may have at once."""
-    if state.plan is not None:
-        for item in state.plan.models:
-            if item.name == model and item.workers:
-                return min(item.workers, state.target_workers)
-    return state.target_workers
+    """The most workers a model may have at once: the plan's number, or what adaptation found."""
+    models = state.plan.models if state.plan else ()
+    planned = next((item.workers for item in models if item.name == model), 0)
+    found = [item.admitted for item in state.endpoints.values() if item.model == model]
+    admitted = min((limit for limit in found if limit), default=0)
+    return min(state.target_workers, planned or admitted or state.target_workers)
 
 
 def backing_off(state: State, item: EndpointState) -> int:
@@ -171,9 +177,10 @@ def _host(host: HostState, now: float) -> dict[str, Any]:
     }
 
 
-def _api(state: State) -> dict[str, Any]:
+def _api(state: State, now: float) -> dict[str, Any]:
     totals = state.totals
-    calls = [pair for item in state.endpoints.values() for pair in item.latencies]
+    oldest = now - LATENCY_WINDOW_S
+    calls = [c for item in state.endpoints.values() for c in item.latencies if c[0] >= oldest]
     return {
         "calls": totals.calls,
         "in_flight": sum(1 for worker in state.workers if worker.call_at),

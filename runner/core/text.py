@@ -5,20 +5,37 @@ once. Durations carry units; ``hh:mm`` is left for clock time.
 """
 
 from itertools import chain
-from typing import Final
+from typing import Any, Final, cast
 
-_CONTROL: Final = dict.fromkeys((*range(0x20), 0x7F, *range(0x80, 0xA0)), 0xFFFD)
+_CONTROL: Final = dict.fromkeys(
+    # Lone surrogates among them: a terminal's encoding has no bytes for them, so printing fails.
+    (*range(0x20), 0x7F, *range(0x80, 0xA0), *range(0xD800, 0xE000)),
+    0xFFFD,
+)
 _INVISIBLE_RANGES: Final = (
     range(0x200B, 0x2010),
     range(0x202A, 0x202F),
     range(0x2060, 0x2070),
+    range(0xFE00, 0xFE10),
     range(0xFFF9, 0xFFFC),
     range(0xE0000, 0xE0080),
-    (0x00AD, 0x061C, 0x180E, 0xFEFF),
+    range(0xE0100, 0xE01F0),
+    (0x00AD, 0x034F, 0x061C, 0x180E, 0xFEFF),
 )
 _INVISIBLE: Final = dict.fromkeys(chain.from_iterable(_INVISIBLE_RANGES))
-_LINE: Final = {**_CONTROL, **_INVISIBLE, 0x09: " ", 0x0A: " ", 0x0D: None}
-_BLOCK: Final = {**_CONTROL, **_INVISIBLE, 0x09: "    ", 0x0A: "\n", 0x0D: None}
+_LINE: Final = {
+    **_CONTROL,
+    **_INVISIBLE,
+    **dict.fromkeys((0x09, 0x0A, 0x2028, 0x2029), " "),
+    0x0D: None,
+}
+_BLOCK: Final = {
+    **_CONTROL,
+    **_INVISIBLE,
+    **dict.fromkeys((0x0A, 0x2028, 0x2029), "\n"),
+    0x09: "    ",
+    0x0D: None,
+}
 
 
 def one_line(text: str, limit: int = 200) -> str:
@@ -33,6 +50,18 @@ def one_line(text: str, limit: int = 200) -> str:
 def block(text: str) -> str:
     """``text`` with its line ends, and nothing else in it that drives a terminal."""
     return text.translate(_BLOCK)
+
+
+def encodable(value: Any) -> Any:
+    """``value`` (plain data: dict, list, str, numbers) with U+FFFD for each lone surrogate."""
+    if isinstance(value, str):
+        return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    if isinstance(value, list | tuple):
+        return [encodable(item) for item in cast(list[Any], value)]
+    if isinstance(value, dict):
+        items = cast(dict[Any, Any], value).items()
+        return {encodable(key): encodable(item) for key, item in items}
+    return value
 
 
 def duration(seconds: float) -> str:

@@ -5,7 +5,13 @@ what it can be told from. Strings of the run (commands, frames) are made harmles
 """
 
 from runner.core.health import stalled_s
-from runner.core.state.model import EndpointState, State, WorkerState, endpoint_key
+from runner.core.state.model import (
+    LATENCY_WINDOW_S,
+    EndpointState,
+    State,
+    WorkerState,
+    endpoint_key,
+)
 from runner.core.text import duration, latency, one_line, size
 
 DOING = {
@@ -78,9 +84,10 @@ def _connect(_state: State, worker: WorkerState, now: float) -> str:
     return f"connecting to {one_line(worker.endpoint, 24)} for {duration(now - worker.since_at)}"
 
 
-def _wait(state: State, worker: WorkerState, _now: float) -> str:
+def _wait(state: State, worker: WorkerState, now: float) -> str:
     endpoint = endpoint_for(state, worker)
-    p95 = quantile(endpoint.latencies, 0.95) if endpoint else None
+    oldest = now - LATENCY_WINDOW_S
+    p95 = quantile([c for c in endpoint.latencies if c[0] >= oldest], 0.95) if endpoint else None
     return "no byte yet" + (f"; p95 here {latency(p95)}" if p95 is not None else "")
 
 

@@ -20,7 +20,7 @@ from runner.core.rows import Record, Row
 from runner.core.state import State, WorkerState, endpoint_key
 from runner.engine.hosts import HostLink
 from runner.engine.journal import Journal
-from runner.engine.rowing import record_of, row_of
+from runner.engine.rowing import last_line, record_of, row_of
 
 MISSES_LOST: Final = 2
 """Beats without an attempt that the engine thinks the host owns, before it counts as lost."""
@@ -193,12 +193,14 @@ class Attempts:
     def lose(self, link: HostLink, culprit: str, culprit_cause: str, error: str) -> None:
         """End everything that a dead host owned. ``culprit`` may be empty: then all are suspects.
 
-        An attempt whose kill was ordered ends by that cause: the host's death carried it out.
+        An attempt whose kill was ordered ends by that cause: the host's death carried it out. Then
+        nobody else is a suspect, since a host that does not end an attempt is killed for it.
         """
         owned = list(link.given)
         if len(owned) == 1 and not culprit:
             culprit = owned[0]
-        suspects = not culprit and len(owned) > 1
+        ordered = any(self._state.workers[self.live[a].worker].killing_at for a in owned)
+        suspects = not culprit and not ordered
         for attempt_id in owned:
             worker = self._state.workers[self.live[attempt_id].worker]
             if worker.killing_cause:
@@ -269,7 +271,7 @@ class Attempts:
             tokens_out=record.tokens_out,
             cost=row.cost,
             backoff_s=record.backoff_s,
-            error=record.error[:400],
+            error=last_line(record.error),
         )
         self._journal.emit(event, monotonic)
         self._put_row(row_number, row)

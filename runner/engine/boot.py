@@ -20,6 +20,7 @@ from runner.core.outcomes import is_scored
 from runner.core.plan import Plan
 from runner.core.policy.dispatch import Queue
 from runner.core.state import State
+from runner.engine import leftovers
 from runner.engine import results as res
 from runner.engine.attempts import Attempts, Live
 from runner.engine.autopsy import Finding
@@ -74,6 +75,7 @@ class Engine:
         self.run_dir = run_dir
         self._lock = acquire(run_dir / LOCK, Holder(os.getpid(), boot_id(), time.time()))
         self._about = load(run_dir)
+        leftovers.end(run_dir)
         past = read_past(run_dir)
         document = document_of(run_dir, self._about, check_entry=False)
         if past.state.plan is not None:
@@ -142,6 +144,7 @@ class Engine:
             self._loop.run()
         finally:
             self._loop.close()
+            leftovers.end(self.run_dir)
         if not self._storage.close(10.0):
             self._save_elsewhere()
         elif self._journal.state.status == "finished":

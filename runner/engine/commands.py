@@ -141,12 +141,11 @@ class Commands:
         self._waiting.append(waiting)
 
         def tell(event: ev.AttemptEnded) -> None:
-            if waiting.over:
-                return
-            waiting.over = True
-            answer = _ended_answer(event, self.clock() - asked)
+            answer = self._killed.get(running) or _ended_answer(event, self.clock() - asked)
             self._killed[running] = answer
-            client.answer({**answer, "already": True} if again else answer)
+            if not waiting.over:
+                waiting.over = True
+                client.answer({**answer, "already": True} if again else answer)
 
         live.waiters.append(tell)
         self.attempts.order_kill(running, KILLED_RETRY if retry else KILLED_USER)
@@ -156,7 +155,7 @@ class Commands:
         attempt_id = request.get("attempt_id")
         if isinstance(attempt_id, str):
             return attempt_id if attempt_id in self.attempts.live else None
-        task_id, worker = request.get("task"), request.get("worker")
+        task_id, worker = request.get("task"), _whole(request.get("worker"))
         for running, live in self.attempts.live.items():
             if live.task.task_id == task_id or (task_id is None and live.worker == worker):
                 return running
@@ -183,8 +182,8 @@ class Commands:
     def _not_running(self, client: Client, request: dict[str, Any], *, retry: bool) -> None:
         task_id = request.get("task")
         if not isinstance(task_id, str):
-            worker = request.get("worker")
-            known = isinstance(worker, int) and 0 <= worker < len(self._state.workers)
+            worker = _whole(request.get("worker"))
+            known = worker is not None and 0 <= worker < len(self._state.workers)
             error = f"worker {worker} is idle" if known else "want a worker, task or attempt_id"
             client.answer({"ok": False, "error": error})
             return
@@ -223,8 +222,8 @@ class Commands:
 
     def on_workers(self, client: Client, request: dict[str, Any]) -> None:
         """Change the number of slots."""
-        number = request.get("n")
-        if not isinstance(number, int) or not 1 <= number <= MAX_WORKERS:
+        number = _whole(request.get("n"))
+        if number is None or not 1 <= number <= MAX_WORKERS:
             client.answer({"ok": False, "error": f"want n from 1 to {MAX_WORKERS}"})
             return
         self.steering.resize(number, client.origin)
@@ -250,6 +249,11 @@ class Commands:
     def on_stacks(self, client: Client, _request: dict[str, Any]) -> None:
         """The Python stacks of all hosts."""
         self.steering.ask_stacks(lambda text: client.answer({"ok": True, "text": text}))
+
+
+def _whole(value: Any) -> int | None:
+    """A whole number of a request; ``true`` is none, though Python takes it for 1."""
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
 
 
 def _ended_answer(event: ev.AttemptEnded, took_s: float) -> dict[str, Any]:

@@ -6,6 +6,7 @@ gives up on a client long before it costs anything.
 """
 
 import contextlib
+import hashlib
 import json
 import os
 import pwd
@@ -53,7 +54,10 @@ class Client:
         return self._origin
 
     def lines(self, now: float) -> list[bytes]:
-        """Whole lines that arrived; a line over the cap or the end of input ends the client."""
+        """Whole lines that arrived, and one over the cap as far as it came.
+
+        The end of input ends the client.
+        """
         try:
             data = self.sock.recv(MAX_LINE_BYTES)
         except (BlockingIOError, InterruptedError):
@@ -66,10 +70,9 @@ class Client:
         self.heard = now
         self._in += data
         *whole, rest = self._in.split(b"\n")
-        self._in = bytearray(rest)
-        if len(rest) > MAX_LINE_BYTES:
-            self.refuse(f"a line of over {MAX_LINE_BYTES} bytes")
-        return [bytes(line) for line in whole]
+        self._in = rest
+        lines = [bytes(line) for line in whole]
+        return [*lines, bytes(rest)] if len(rest) > MAX_LINE_BYTES else lines
 
     def answer(self, fields: dict[str, Any]) -> None:
         """Send one answer, as far as the client reads."""
@@ -145,21 +148,29 @@ class ControlServer:
         self._selector.register(sock, selectors.EVENT_READ, partial(self._read, client))
 
     def _read(self, client: Client, now: float) -> None:
+        client.flush()  # it may be here because the client reads again
         for line in client.lines(now):
+            self._take(client, line)
             if client.over:
                 break
-            if not line.strip():
-                continue
-            try:
-                request = _requests.decode(line)
-            except (msgspec.MsgspecError, RecursionError):
-                client.refuse("bad JSON: want one object a line")
-                break
-            if not isinstance(request.get("op"), str):
-                client.refuse("want an op")
-                break
-            self._handle(client, request)
         self._settle(client)
+
+    def _take(self, client: Client, line: bytes) -> None:
+        """One line: a request, nothing at all, or the client's last."""
+        if len(line) > MAX_LINE_BYTES:
+            client.refuse(f"a line of over {MAX_LINE_BYTES} bytes")
+            return
+        if not line.strip():
+            return
+        try:
+            request = _requests.decode(line)
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+            client.refuse("bad JSON: want one object a line")
+            return
+        if isinstance(request.get("op"), str):
+            self._handle(client, request)
+        else:
+            client.refuse("want an op")
 
     def _settle(self, client: Client) -> None:
         """Write on when the client reads, or let it go."""
@@ -202,7 +213,10 @@ class ControlServer:
 
 
 def control_path(run_dir: Path) -> Path:
-    """``control.sock`` in the run folder, or in the user's runtime folder if that is too long."""
+    """``control.sock`` in the run folder, or in the user's runtime folder if that is too long.
+
+    There its name tells runs of one id in different folders apart.
+    """
     path = run_dir / "control.sock"
     if len(str(path).encode()) <= _PATH_MOST:
         return path
@@ -211,7 +225,8 @@ def control_path(run_dir: Path) -> Path:
     folder.mkdir(mode=0o700, exist_ok=True)
     if folder.stat().st_uid != os.getuid():
         raise PermissionError(f"{folder} belongs to another user")
-    return folder / f"pilot-{run_dir.name[-40:]}.sock"
+    which = hashlib.blake2b(os.fsencode(run_dir.absolute()), digest_size=6).hexdigest()
+    return folder / f"pilot-{which}.sock"
 
 
 def peer(sock: socket.socket) -> tuple[int, int]:

@@ -10,6 +10,7 @@ from runner.core import events as ev
 from runner.core.plan import Model, Plan, Task
 from runner.core.policy.dispatch import Queue
 from runner.core.state import State
+from runner.core.status import model_workers
 from runner.engine.attempts import Attempts
 from runner.engine.hosts import HostLink
 from runner.engine.journal import Journal
@@ -100,7 +101,7 @@ class Dispatcher:
                 busy += endpoint.busy
                 if endpoint.paused_why and busy:
                     return False
-        return not model.workers or busy < model.workers
+        return busy < model_workers(self._state, model.name)
 
     def _due_again(self, until: float) -> bool:
         return 0 < until <= self._journal.axis.now()

@@ -41,6 +41,7 @@ class About(Struct, kw_only=True, omit_defaults=True):
     limit: int | None = None
     only: list[str] = []
     control: str = ""
+    endpoints: list[str] = []
     retry: list[str] = []
 
 
@@ -89,6 +90,7 @@ def create(
         plan_folder=str(document.folder),
         overrides=dict(document.overrides),
         digests=dict(document.digests),
+        endpoints=[endpoint.base_url for endpoint in document.plan.endpoints],
         limit=limit,
         only=only,
     )
@@ -109,7 +111,7 @@ def load(run_dir: Path) -> About:
         return msgspec.json.decode((run_dir / ABOUT).read_bytes(), type=About)
     except OSError as error:
         raise RunError(f"{run_dir / ABOUT}: {error.strerror}") from error
-    except msgspec.MsgspecError as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise RunError(f"{run_dir / ABOUT}: {error}") from error
 
 

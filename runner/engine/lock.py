@@ -3,6 +3,7 @@
 The kernel frees it with the process, kill -9 included. What stands inside is for messages only.
 """
 
+import contextlib
 import errno
 import fcntl
 import os
@@ -51,17 +52,18 @@ def acquire(path: Path, holder: Holder) -> int:
                 text = f"{path.parent} lies on a file system without working locks"
                 raise RunError(f"{text}; use a local disk (--runs-dir)") from error
             raise
-    os.ftruncate(handle, 0)
-    os.pwrite(handle, msgspec.json.encode(holder) + b"\n", 0)
+    with contextlib.suppress(OSError):  # a full disk: the lock holds, only the words are missing
+        os.ftruncate(handle, 0)
+        os.pwrite(handle, msgspec.json.encode(holder) + b"\n", 0)
     return handle
 
 
 def _who(handle: int) -> str:
     try:
         found = msgspec.json.decode(os.pread(handle, 4096, 0), type=Holder)
-    except msgspec.MsgspecError:
+        since = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(found.started))
+    except (msgspec.MsgspecError, UnicodeDecodeError, OSError, OverflowError, ValueError):
         return ""
-    since = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(found.started))
     return f": pid {found.pid}, started {since}"
 
 

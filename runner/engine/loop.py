@@ -17,7 +17,9 @@ from typing import Final
 
 from runner.core import events as ev
 from runner.core.messages import GarbledFrameError, Share
+from runner.core.outcomes import KILLED_MEMORY
 from runner.core.policy.deadlines import defied, overdue
+from runner.core.policy.memory import CRITICAL_PERCENT, victim
 from runner.core.policy.shares import bounded, deal, deal_rate
 from runner.engine.attempts import Attempts
 from runner.engine.autopsy import Finding
@@ -27,6 +29,7 @@ from runner.engine.dispatcher import Dispatcher
 from runner.engine.hosts import HostLink, LocalHosts
 from runner.engine.inbox import Inbox
 from runner.engine.journal import Journal
+from runner.engine.probe import vitals
 from runner.engine.pulse import PULSE_S, Pulse
 from runner.engine.steering import Steering
 from runner.engine.storage import Storage
@@ -217,8 +220,29 @@ class Loop:
             for worker in state.workers:
                 if worker.killing_at and at - worker.killing_at >= PROCESS_KILL_S:
                     self._end_host(worker.attempt_id, "its attempt did not end when told to")
+        self._memory()
         for worker in list(defied(state, at)):
             self._end_host(worker.attempt_id, f"did not end attempt {worker.attempt_id}")
+
+    def _memory(self) -> None:
+        """End the host that takes too much memory; its one attempt is ``killed:memory``."""
+        state = self._journal.state
+        plan = state.plan
+        watched = plan is not None and plan.resources.max_host_memory_mb > 0
+        if not watched and state.memory_percent < CRITICAL_PERCENT:
+            return
+        links = self._supervisor.links
+        sizes = {
+            host: found.rss_bytes
+            for host, link in links.items()
+            if link.pid and not link.why_killed and (found := vitals(link.pid))
+        }
+        chosen = victim(state, sizes)
+        if chosen is not None:
+            link = links[chosen.host]
+            if len(link.given) == 1:
+                self._attempts.order_kill(next(iter(link.given)), KILLED_MEMORY)
+            link.kill(chosen.why)
 
     def _end_host(self, attempt_id: str, why: str) -> None:
         live = self._attempts.live.get(attempt_id)

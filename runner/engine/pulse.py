@@ -10,7 +10,6 @@ from typing import Final
 
 from runner.core import events as ev
 from runner.core import messages as m
-from runner.core.state import State
 from runner.engine import probe
 from runner.engine.axis import Axis
 from runner.engine.hosts import HostLink
@@ -89,9 +88,3 @@ class Pulse:
         self._cpu[pid] = (now, cpu_s)
         apart = now - before_at
         return round(100.0 * (cpu_s - before) / apart, 1) if apart > 0 else 0.0
-
-
-def grown_most(state: State, most_bytes: float) -> list[int]:
-    """Hosts over ``most_bytes`` of resident memory, the largest first."""
-    over = [host for host in state.hosts.values() if host.rss_bytes > most_bytes]
-    return [host.host for host in sorted(over, key=lambda host: -host.rss_bytes)]

@@ -20,7 +20,7 @@ from runner.core.state.model import Awaited
 from runner.engine.journal import Journal
 from runner.engine.log import EVENTS, chunks
 from runner.engine.results.parts import FOLDER, Live
-from runner.engine.rowing import record_of, row_of
+from runner.engine.rowing import last_line, record_of, row_of
 from runner.errors import RunError
 
 FindTask = Callable[[str], Task | None]
@@ -163,7 +163,7 @@ def _ended_as_found(state: State, row: FoundRow, number: int) -> ev.AttemptEnded
         tokens_out=row.tokens_out,
         cost=row.cost,
         backoff_s=row.backoff_s,
-        error=row.error[:400],
+        error=last_line(row.error),
     )
 
 
@@ -240,7 +240,7 @@ def _lose(
             elapsed_s=round(elapsed, 6),
             rung="",
             row=number,
-            then="requeued",
+            then=after("lost", ENGINE_LOST, state.tasks.get(worker.task_id), 1),
             model=worker.model,
             error=text,
         )

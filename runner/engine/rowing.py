@@ -11,6 +11,7 @@ from runner.core.rows import Record, Row, complete
 from runner.core.state import WorkerState
 
 LABEL_COLUMNS: Final = ("task_type", "prompt_type", "difficulty")
+ERROR_CHARS: Final = 400
 _FLAWED: Final = "flawed_"
 
 
@@ -65,6 +66,17 @@ def row_of(
         "host": worker.host,
     }
     return complete(record, identity)
+
+
+def last_line(error: str) -> str:
+    """What went wrong, out of a traceback: its last line with words, at most `ERROR_CHARS`.
+
+    The whole text stands in the row; an event carries what a list can show.
+    """
+    for line in reversed(error.splitlines()):
+        if line.strip(" ^~"):
+            return line.strip()[:ERROR_CHARS]
+    return ""
 
 
 def _flaw(labels: dict[str, Any]) -> str:

@@ -13,6 +13,7 @@ from runner.core import events as ev
 from runner.core import messages as m
 from runner.core.outcomes import DEADLINE_RUN, KILLED_STOP, PauseCause
 from runner.core.plan import Task
+from runner.core.policy.adaptive import admissions
 from runner.core.policy.brakes import brake, memory_pressure
 from runner.core.policy.dispatch import Queue
 from runner.core.policy.endpoints import recovered, rests
@@ -209,6 +210,15 @@ class Steering:
             self._journal.emit(
                 ev.EndpointPaused(
                     model=rest.model, endpoint=rest.endpoint, why=rest.why, until=rest.until
+                )
+            )
+        for admission in list(admissions(self._state, self._journal.axis.now())):
+            self._journal.emit(
+                ev.AdmissionChanged(
+                    model=admission.model,
+                    endpoint=admission.endpoint,
+                    limit=admission.limit,
+                    why=admission.why,
                 )
             )
         for found in list(recovered(self._state)):

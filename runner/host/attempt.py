@@ -71,8 +71,8 @@ class Attempt:
         self.clients: list[Client] = []
         self.is_tidy = False
         """What its calls share; ``is_tidy`` once every client has closed its responses."""
-        self.helpers: weakref.WeakSet[threading.Thread] = weakref.WeakSet()
-        """Threads that executor code has started."""
+        self.helpers: list[weakref.ref[threading.Thread]] = []
+        """Threads that executor code has started. A list, since others read while it appends."""
         self._outbox = outbox
         self._late: Counter[str] = Counter()
         self._lines = Rate(LOG_PER_S, LOG_BURST, self.started)

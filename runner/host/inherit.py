@@ -8,6 +8,7 @@ itself from 3.14 on, free-threaded builds only.)
 
 import contextvars
 import threading
+import weakref
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import wraps
@@ -29,7 +30,7 @@ def _inheriting_start(start: Callable[[threading.Thread], None]) -> Any:
         if attempt is not None:
             context, run = contextvars.copy_context(), thread.run
             thread.run = lambda: context.run(run)
-            attempt.helpers.add(thread)
+            attempt.helpers.append(weakref.ref(thread))
         start(thread)
 
     return inheriting

@@ -42,7 +42,8 @@ class Offspring:
 
     def of(self, attempt: Attempt) -> list[Process]:
         """What the attempt has started and what still lives of it; new ones are reported."""
-        threads = [attempt.thread, *(one.native_id or 0 for one in attempt.helpers)]
+        helpers = [thread for ref in tuple(attempt.helpers) if (thread := ref()) is not None]
+        threads = [attempt.thread, *(one.native_id or 0 for one in helpers)]
         found = children.of_threads(thread for thread in threads if thread)
         if not found and not self._known:
             return []  # nearly always, and asked once a second for each slot

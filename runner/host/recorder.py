@@ -9,14 +9,15 @@ import time
 from runner.core import messages
 from runner.core.text import one_line
 from runner.host.attempt import Attempt
-from runner.host.calls import BackOff, CallEnd
+from runner.host.recording import BackOff, CallEnd
 
 _PER_MILLION = 1e-6
 
 
 class Recorder:
-    """A `runner.host.calls.Recorder` for one attempt. Counts a turn for each answered call until
-    the executor opens turns of its own.
+    """The `runner.host.recording.Recorder` of one attempt.
+
+    Counts a turn for each answered call until the executor opens turns of its own.
     """
 
     def __init__(self, attempt: Attempt) -> None:

@@ -87,7 +87,9 @@ class Slots:
 
     def running(self) -> list[Attempt]:
         """The attempts that own a slot."""
-        return [slot.attempt for slot in tuple(self._slots.values()) if slot.attempt is not None]
+        # Read once: a slot may be freed between a test and a second look.
+        attempts = [slot.attempt for slot in self._slots.values()]
+        return [attempt for attempt in attempts if attempt is not None]
 
     def find(self, attempt_id: str) -> Attempt | None:
         """The attempt of that id, if it owns a slot."""

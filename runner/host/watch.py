@@ -224,7 +224,7 @@ class Watch:
         parts = [
             f"{what} {one.worker} {one.id} ({one.scope.phase})\n"
             f"{samples.stack_text(tops.get(one.ident), self._base)}"
-            for what, group in (("worker", self._slots.running()), ("zombie", self._zombies))
+            for what, group in (("worker", self._slots.running()), ("zombie", list(self._zombies)))
             for one in group
         ]
         return "\n".join(parts) or "no attempts"

@@ -22,6 +22,10 @@ INTERRUPTED: Final = 128 + signal.SIGINT
 PIPE_CLOSED: Final = 128 + signal.SIGPIPE
 
 
+class ReaderLeft(Exception):
+    """Nobody reads our output any more."""
+
+
 class Sections(click.Group):
     """A group whose help lists its commands under headings, in the order of a run's life."""
 
@@ -32,6 +36,13 @@ class Sections(click.Group):
         "Judge": ("report", "verify", "doctor"),
         "More": ("rehearse", "loops", "themes"),
     }
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Carry out a command. click would turn a closed pipe into exit code 1, which is taken."""
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError as error:
+            raise ReaderLeft from error
 
     def format_commands(
         self,
@@ -120,9 +131,9 @@ def _run(args: Sequence[str] | None) -> int:
         return error.exit_code
     except (click.Abort, KeyboardInterrupt):
         return INTERRUPTED
-    except BrokenPipeError:
-        # Whoever read our output has left; Python would complain once more when it flushes at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except (ReaderLeft, BrokenPipeError):
+        # Python would complain once more when it flushes at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         return PIPE_CLOSED
     except OSError as error:
         _say(f"{error.filename}: {error.strerror}" if error.filename else str(error))

@@ -1,12 +1,20 @@
 """What every screen of a run is: it draws one `RunView` and gives its orders to `Actions`."""
 
-from typing import Any, cast
+from typing import Any, Protocol, cast
 
 from textual.app import App
 from textual.screen import Screen
 
 from tui.actions import Actions
 from tui.runview import RunView
+
+
+class Presses(Protocol):
+    """What screens need of the app to act as if a key had been pressed."""
+
+    def press_key(self, key_id: str) -> None:
+        """Press it."""
+        ...
 
 
 class RunViewScreen(Screen[None]):
@@ -26,17 +34,18 @@ class RunViewScreen(Screen[None]):
         """Draw what changed since the last call."""
         raise NotImplementedError
 
-    async def run_key(self, key_id: str) -> None:
+    def press(self, key_id: str) -> None:
         """Do what the key of that id does (see `tui.keys`): for clicks on a key's name."""
-        app = cast("App[Any]", self.app)  # pyright: ignore[reportUnknownMemberType]
-        for node in (self, app):
-            if callable(getattr(node, f"action_{key_id}", None)):
-                await app.run_action(key_id, node)
-                return
+        app = cast("object", self.app)  # pyright: ignore[reportUnknownMemberType]
+        cast("Presses", app).press_key(key_id)
+
+    async def run_key(self, key_id: str) -> None:
+        """`press`, for handlers that wait."""
+        self.press(key_id)
 
     def action_copy_text(self) -> None:
         """Ctrl+C leaves, as q does; text is selected with the terminal's own means (key m)."""
-        cast("App[Any]", self.app).simulate_key("q")  # pyright: ignore[reportUnknownMemberType]
+        self.press("leave")
 
     def copy(self, text: str) -> None:
         """Hand ``text`` to the terminal's clipboard (OSC 52)."""

@@ -290,7 +290,7 @@ class RunScreen(RunViewScreen):
             self.look.moved = False
         self.redraw()
 
-    async def on_clicked(self, event: Clicked) -> None:
+    def on_clicked(self, event: Clicked) -> None:
         """What a click means."""
         event.stop()
         kind, _, rest = event.target.partition(":")
@@ -309,9 +309,9 @@ class RunScreen(RunViewScreen):
         elif kind == "seek":
             self.act.play("seek", float(rest))
         elif kind == "key":
-            await self.run_key(rest)
+            self.press(rest)
         else:
-            await self.run_key(event.target)
+            self.press(event.target)
 
 
 def _heights(sections: Sections) -> tuple[int, ...]:

@@ -97,7 +97,7 @@ _MEANING = {
 def fleet_head(
     view: RunView, look: Look, layout: Layout, window: tuple[int, int], cells: int
 ) -> list[Line]:
-    """The heading, and the heads of columns. ``window`` is the lines shown, (first, past the last)."""
+    """The heading, and the heads of columns. ``window``: lines shown, (first, past the last)."""
     count = len(view.state.workers)
     title = Line().add("FLEET ", Ink("hi", bold=True)).add(str(count), Ink("text"))
     if look.only.source:

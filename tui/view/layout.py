@@ -128,7 +128,7 @@ def lay_out(shape: Shape, width: int, height: int, count: int) -> Layout:
 
 
 def roomiest(width: int, heights: dict[Shape, int], count: int) -> Shape:
-    """The roomiest shape in which all workers fit; ``heights`` are the lines that each would get."""
+    """The roomiest shape in which all workers fit; ``heights``: lines that each would get."""
     for shape in ("cards", "rows", "board"):
         if shape == "board" and count >= STRIP_FROM:
             break

@@ -72,6 +72,7 @@ from runner.core.events.run import (
     WorkersChanged,
 )
 from runner.core.events.storage import (
+    AdmissionChanged,
     EndpointPaused,
     EndpointUnpaused,
     LogFailed,
@@ -85,6 +86,7 @@ from runner.core.events.storage import (
 
 __all__ = [
     "EVENT_TYPES",
+    "AdmissionChanged",
     "AnyEvent",
     "AttemptEnded",
     "AttemptRunning",

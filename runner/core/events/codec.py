@@ -56,6 +56,7 @@ from runner.core.events.run import (
     WorkersChanged,
 )
 from runner.core.events.storage import (
+    AdmissionChanged,
     EndpointPaused,
     EndpointUnpaused,
     LogFailed,
@@ -66,6 +67,7 @@ from runner.core.events.storage import (
     RowsRecovered,
     RowsWritten,
 )
+from runner.core.text import encodable
 
 AnyEvent = (
     EngineStarted
@@ -108,6 +110,7 @@ AnyEvent = (
     | AttemptEnded
     | TaskQueued
     | LateDropped
+    | AdmissionChanged
     | EndpointPaused
     | EndpointUnpaused
     | RowsWritten
@@ -148,8 +151,11 @@ class BadLineError(ValueError):
 
 
 def encode(event: Event) -> bytes:
-    """The event's line, newline included."""
-    return _encode(event) + b"\n"
+    """The event's line, newline included. Lone surrogates become U+FFFD: they have no UTF-8."""
+    try:
+        return _encode(event) + b"\n"
+    except UnicodeEncodeError:
+        return _encode(encodable(msgspec.to_builtins(event))) + b"\n"
 
 
 def decode(line: bytes | memoryview) -> Event:

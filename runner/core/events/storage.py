@@ -20,6 +20,15 @@ class EndpointUnpaused(Event):
     origin: str = ""
 
 
+class AdmissionChanged(Event):
+    """How many workers a model may have at once on this endpoint was changed by itself."""
+
+    model: str
+    endpoint: str
+    limit: int
+    why: str
+
+
 class RowsWritten(Event):
     """Rows ``first``..``last`` are durable: fsynced, renamed, the folder fsynced."""
 

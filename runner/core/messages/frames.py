@@ -7,6 +7,7 @@ import msgspec
 from runner.core.messages.base import Message
 from runner.core.messages.orders import EngineMessage
 from runner.core.messages.reports import HostMessage
+from runner.core.text import encodable
 
 MAX_FRAME_BYTES: Final = 16 * 1024 * 1024
 _LENGTH_BYTES: Final = 4
@@ -22,9 +23,16 @@ _encoder = msgspec.msgpack.Encoder()
 
 
 def frame(message: Message) -> bytearray:
-    """The message as it goes over the wire; `GarbledFrameError` if larger than a frame may be."""
+    """The message as it goes over the wire; `GarbledFrameError` if larger than a frame may be.
+
+    Lone surrogates, which an executor's strings may hold, arrive as U+FFFD.
+    """
     buffer = bytearray(_LENGTH_BYTES)
-    _encoder.encode_into(message, buffer, _LENGTH_BYTES)
+    try:
+        _encoder.encode_into(message, buffer, _LENGTH_BYTES)
+    except UnicodeEncodeError:
+        buffer = bytearray(_LENGTH_BYTES)
+        _encoder.encode_into(encodable(msgspec.to_builtins(message)), buffer, _LENGTH_BYTES)
     size = len(buffer) - _LENGTH_BYTES
     if size > MAX_FRAME_BYTES:
         raise GarbledFrameError(f"{type(message).__name__} of {size} bytes is over the frame limit")
@@ -78,7 +86,7 @@ class Unframer(Generic[M]):
     def _decode(self, body: memoryview) -> M:
         try:
             return self._decoder.decode(body)
-        except msgspec.DecodeError as error:
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
             raise GarbledFrameError(f"undecodable frame: {error}") from error
 
 

@@ -66,17 +66,23 @@ class Queue:
     def take(self, may_start: Callable[[Model], bool]) -> Task | None:
         """The next task of a model that ``may_start``; None if there is none now.
 
-        ``interleaved`` goes round the models; ``by-model`` takes the first that has any: a
-        priority, not a barrier.
+        What is queued again comes first, of whatever model. Then ``interleaved`` goes round the
+        models; ``by-model`` takes the first that has any: a priority, not a barrier.
         """
         count = len(self._models)
         start = self._turn if self._order == "interleaved" else 0
-        for step in range(count):
-            index = (start + step) % count
-            if not may_start(self._models[index]):
-                continue
-            task = self._next_of(index)
+        may = [
+            index
+            for index in ((start + step) % count for step in range(count))
+            if may_start(self._models[index])
+        ]
+        for index in may:
+            if self._again[index]:
+                return self._again[index].popleft()
+        for index in may:
+            task = self._peek(index)
             if task is not None:
+                self._peeked[index] = None
                 self._turn = (index + 1) % count
                 return task
         return None
@@ -95,13 +101,6 @@ class Queue:
         if self._alone or any(self._again):
             return False
         return all(self._peek(index) is None for index in range(len(self._models)))
-
-    def _next_of(self, index: int) -> Task | None:
-        if self._again[index]:
-            return self._again[index].popleft()
-        task = self._peek(index)
-        self._peeked[index] = None
-        return task
 
     def _peek(self, index: int) -> Task | None:
         while self._peeked[index] is None and self._cursor[index] < self._source.count(index):

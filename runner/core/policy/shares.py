@@ -13,14 +13,16 @@ from runner.core.plan import Endpoint
 def deal(bound: int, demand: Mapping[int, int], turn: int) -> dict[int, int]:
     """``bound`` whole permits over hosts by ``demand`` (host -> attempts), adding up to it.
 
-    ``turn`` rotates who gets the rest, so that no host waits for ever where the bound is smaller
-    than the number of hosts.
+    Each host with demand gets one at least, if there are as many; ``turn`` rotates who gets the
+    rest, so that no host waits for ever where the bound is smaller than the number of hosts.
     """
     hosts = sorted(host for host, wanted in demand.items() if wanted > 0)
     if not hosts or bound <= 0:
         return {}
     total = sum(demand[host] for host in hosts)
-    shares = {host: bound * demand[host] // total for host in hosts}
+    one_each = int(bound >= len(hosts))
+    spread = bound - one_each * len(hosts)
+    shares = {host: one_each + spread * demand[host] // total for host in hosts}
     rest = bound - sum(shares.values())
     offset = turn % len(hosts)
     for host in (hosts[offset:] + hosts[:offset])[:rest]:

@@ -13,27 +13,27 @@ from typing import Any, Final
 from runner.core import events as ev
 from runner.core.state.attempts import (
     apply_attempt_ended,
-    apply_attempt_running,
     apply_attempt_started,
+    apply_kill_ordered,
+    apply_kill_requested,
+    apply_late_dropped,
+    apply_rung_reached,
+    apply_signs,
+    apply_task_queued,
+)
+from runner.core.state.calls import (
+    apply_attempt_running,
     apply_backed_off,
     apply_call_ended,
     apply_call_started,
     apply_child_changed,
     apply_first_byte,
-    apply_kill_ordered,
-    apply_kill_requested,
-    apply_late_dropped,
     apply_loop_seen,
-    apply_rung_reached,
     apply_sampled,
-    apply_signs,
-    apply_task_queued,
     apply_tool_ended,
     apply_tool_started,
     apply_turn_ended,
     apply_turn_started,
-    endpoint_of,
-    trim_workers,
 )
 from runner.core.state.model import (
     MAX_WORKERS,
@@ -43,6 +43,7 @@ from runner.core.state.model import (
     WorkerState,
     ZombieState,
 )
+from runner.core.state.moves import endpoint_of, trim_workers
 from runner.core.state.rows import (
     apply_log_failed,
     apply_parts_compacted,
@@ -237,6 +238,13 @@ def _endpoint_paused(state: State, event: ev.EndpointPaused) -> None:
             endpoint.paused_why, endpoint.paused_until = event.why, event.until
 
 
+def _admission_changed(state: State, event: ev.AdmissionChanged) -> None:
+    for endpoint in state.endpoints.values():
+        if (endpoint.model, endpoint.endpoint) == (event.model, event.endpoint):
+            endpoint.admitted, endpoint.admitted_why = event.limit, event.why
+            endpoint.admitted_at = event.at
+
+
 def _endpoint_unpaused(state: State, event: ev.EndpointUnpaused) -> None:
     for endpoint in state.endpoints.values():
         if (endpoint.model, endpoint.endpoint) == (event.model, event.endpoint):
@@ -266,6 +274,7 @@ def _pulse(state: State, event: ev.Pulse) -> None:
             host.beat_at = pulse.beat_at
             host.cpu_percent, host.cpu_s = pulse.cpu_percent, pulse.cpu_s
             host.rss_bytes = pulse.rss_bytes
+            host.first_rss_bytes = host.first_rss_bytes or pulse.rss_bytes
             host.threads, host.zombies = pulse.threads, pulse.zombies
     state.zombies = [
         ZombieState(
@@ -336,6 +345,7 @@ _STEPS: Final[dict[type[ev.Event], Callable[[State, Any], None]]] = {
     ev.AttemptEnded: apply_attempt_ended,
     ev.TaskQueued: apply_task_queued,
     ev.LateDropped: apply_late_dropped,
+    ev.AdmissionChanged: _admission_changed,
     ev.EndpointPaused: _endpoint_paused,
     ev.EndpointUnpaused: _endpoint_unpaused,
     ev.RowsWritten: apply_rows_written,

@@ -94,6 +94,8 @@ class HostState(Struct, kw_only=True):
     cpu_percent: float = 0.0
     cpu_s: float = 0.0
     rss_bytes: int = 0
+    first_rss_bytes: int = 0
+    """At the first pulse: what it grew by is what its attempts took."""
     threads: int = 0
     zombies: int = 0
     restarts: int = 0
@@ -159,6 +161,10 @@ class EndpointState(Struct, kw_only=True):
     not_scored: int = 0
     paused_why: str = ""
     paused_until: float = 0.0
+    admitted: int = 0
+    """The limit that adaptive admission set; 0 is none."""
+    admitted_why: str = ""
+    admitted_at: float = 0.0
     latencies: list[tuple[float, float]] = []
     """(at, seconds) of calls of the last five minutes, at most `CALLS_KEPT`."""
     limited_at: list[float] = []

@@ -4,8 +4,8 @@ from typing import Final
 
 from runner.core import events as ev
 from runner.core.outcomes import OUTCOMES, is_scored
-from runner.core.state.attempts import set_status
 from runner.core.state.model import FINISHES_KEPT, State
+from runner.core.state.moves import set_status
 
 _COUNTED_BY_BRAKE: Final = ("passed", "partial", "failed", "errored", "timed_out")
 _SAME: Final[dict[str, str]] = {name: name for name in OUTCOMES}

@@ -15,6 +15,7 @@ import msgspec
 
 from runner.core import zygote_wire as z
 from runner.engine.hosts.link import HostLink
+from runner.engine.leftovers import MARK
 
 _PACKAGE_ROOT: Final = Path(__file__).resolve().parents[3]
 
@@ -47,7 +48,12 @@ class LocalHosts:
     def start_zygote(self) -> None:
         """Start the process that forks hosts. `OSError` where the interpreter cannot be run."""
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        environment = {**os.environ, "PILOT_RUN": self._run_id, "PYTHONUNBUFFERED": "1"}
+        environment = {
+            **os.environ,
+            "PILOT_RUN": self._run_id,
+            MARK: str(self._run_dir),
+            "PYTHONUNBUFFERED": "1",
+        }
         if self._python != sys.executable:
             path = [str(_PACKAGE_ROOT), *filter(None, [environment.get("PYTHONPATH", "")])]
             environment["PYTHONPATH"] = os.pathsep.join(path)

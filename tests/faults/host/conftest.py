@@ -119,7 +119,7 @@ class Host:
                 model="m",
                 deployment="m-a",
                 seed=1,
-                labels={},
+                labels=data.get("labels", {}),
                 data={"id": attempt_id, "do": do, **data},
             )
         )

@@ -85,7 +85,7 @@ def test_deadline_ends_what_is_blocked_in_c(start):
     running = host.wait_at(m.Running)[0]
     at, ended = host.wait_at(m.Ended)
     assert (ended.outcome, ended.cause, ended.rung) == ("timed_out", "deadline:attempt", "abandon")
-    assert 2.0 <= at - running < 2.5
+    assert 1.9 <= at - running < 2.5  # as seen from here: `Running` may have waited to be read
 
 
 def test_deadline_ends_a_busy_loop(start):
@@ -203,7 +203,7 @@ def test_no_thread_descriptor_or_process_is_left_by_200_kills(start):
     assert p99 < 0.1, (p50, p99)
 
 
-def test_200_busy_kills_leave_no_thread(start):
+def test_twenty_kills_at_once_leave_no_thread(start):
     host = start(workers=20)
     threads = host.threads()
     for round_ in range(3):

@@ -170,3 +170,11 @@ def test_a_fork_by_executor_code_can_print_and_leave(start):
     assert json.loads(ended.record.extra) == {"status": 5}
     assert host.all(m.Log, "a1") == []
     assert "from the fork 19999" in host.log_path.read_text()
+
+
+def test_threads_started_while_the_host_looks_do_no_harm(start):
+    host = start()
+    host.run("a1", "many_threads", seconds=3)
+    assert host.wait(m.Ended, 15.0).outcome == "passed"
+    host.send(m.Stacks(1))
+    host.wait(m.StacksTaken)

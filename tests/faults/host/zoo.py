@@ -196,3 +196,14 @@ def do_fork(task, ctx):
         os._exit(0)
     time.sleep(0.2)
     os._exit(9)
+
+
+def do_many_threads(task, ctx):
+    end = time.monotonic() + task.data["seconds"]
+    while time.monotonic() < end:
+        threads = [threading.Thread(target=time.sleep, args=(0.001,)) for _ in range(20)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    return True

@@ -1,0 +1,173 @@
+"""The steps of the fold that concern what an attempt does: calls, turns, tools, samples.
+
+Apart from `fold` because these are the many: in a long run 99 of 100 events come through here.
+"""
+
+from typing import Final
+
+from runner.core import events as ev
+from runner.core.state.model import (
+    CALLS_KEPT,
+    FIRST_CALLS,
+    LATENCIES_KEPT,
+    LATENCY_WINDOW_S,
+    EndpointState,
+    State,
+    WorkerState,
+)
+from runner.core.state.moves import endpoint_for, enter, on_worker, progress
+
+_MINUTE_S: Final = 60.0
+
+
+@on_worker
+def apply_attempt_running(_state: State, worker: WorkerState, event: ev.AttemptRunning) -> None:
+    """Preparation is over."""
+    worker.running_at = event.at
+    enter(worker, "code", event.at)
+    progress(worker, event.at)
+
+
+@on_worker
+def apply_call_started(_state: State, worker: WorkerState, event: ev.CallStarted) -> None:
+    """A request went out. If a back-off came before it, that was ordered and is no stall."""
+    worker.calls = max(worker.calls, event.n)
+    worker.call_at = event.at
+    worker.first_byte_at = 0.0
+    worker.streamed = event.stream
+    if worker.backoff_until:
+        worker.backoff_until = 0.0
+        progress(worker, event.at)
+    enter(worker, "wait", event.at)
+
+
+@on_worker
+def apply_first_byte(_state: State, worker: WorkerState, event: ev.FirstByte) -> None:
+    """The answer began."""
+    worker.first_byte_at = event.at
+    enter(worker, "stream", event.at)
+
+
+@on_worker
+def apply_call_ended(state: State, worker: WorkerState, event: ev.CallEnded) -> None:
+    """A request is over, well or not; only an answered one has a latency worth showing."""
+    worker.call_at = 0.0
+    worker.first_byte_at = 0.0
+    worker.latencies.append(event.latency_s)
+    if len(worker.latencies) > LATENCIES_KEPT:
+        del worker.latencies[0]
+    enter(worker, "code", event.at)
+    progress(worker, event.at)
+    totals = state.totals
+    totals.calls += 1
+    if event.tokens_in > 0:
+        worker.tokens_in += event.tokens_in
+        totals.tokens_in += event.tokens_in
+    if event.tokens_out > 0:
+        worker.tokens_out += event.tokens_out
+        totals.tokens_out += event.tokens_out
+    worker.cost += event.cost
+    totals.cost += event.cost
+    endpoint = endpoint_for(state, worker)
+    endpoint.calls += 1
+    if len(endpoint.first_hows) < FIRST_CALLS:
+        endpoint.first_hows.append(event.how)
+    if event.how == "ok":
+        endpoint.answered += 1
+        _remember(endpoint, event)
+    else:
+        totals.errors += 1
+        endpoint.errors += 1
+
+
+def _remember(endpoint: EndpointState, event: ev.CallEnded) -> None:
+    """Keep the call for quantiles and throughput.
+
+    What is too old goes when as much again has come, so that a call costs no copy of the window.
+    """
+    calls = endpoint.latencies
+    calls.append((event.at, event.latency_s))
+    if len(calls) > 2 * CALLS_KEPT or calls[0][0] < event.at - 2 * LATENCY_WINDOW_S:
+        oldest = event.at - LATENCY_WINDOW_S
+        endpoint.latencies = [call for call in calls[-CALLS_KEPT:] if call[0] >= oldest]
+    if event.tokens_out > 0:
+        endpoint.tokens.append((event.at, event.tokens_out))
+        if endpoint.tokens[0][0] < event.at - 2 * _MINUTE_S:
+            oldest = event.at - _MINUTE_S
+            endpoint.tokens = [entry for entry in endpoint.tokens if entry[0] >= oldest]
+
+
+@on_worker
+def apply_backed_off(state: State, worker: WorkerState, event: ev.BackedOff) -> None:
+    """The call waits before it is sent again."""
+    worker.call_retries += 1
+    worker.backoff_until = event.until
+    worker.backoff_s += max(0.0, event.until - event.at)
+    worker.backoff_why = event.why
+    worker.backoff_try = event.attempt_no
+    worker.backoff_tries = event.attempts
+    worker.call_at = 0.0
+    enter(worker, "backoff", event.at)
+    state.totals.call_retries += 1
+    if event.why == "rate_limit":
+        state.totals.rate_limited += 1
+        endpoint = endpoint_for(state, worker)
+        endpoint.limited_at.append(event.at)
+        if endpoint.limited_at[0] < event.at - 2 * _MINUTE_S:
+            oldest = event.at - _MINUTE_S
+            endpoint.limited_at = [at for at in endpoint.limited_at if at >= oldest]
+
+
+@on_worker
+def apply_turn_started(_state: State, worker: WorkerState, event: ev.TurnStarted) -> None:
+    """The agent's next turn."""
+    worker.turn = event.turn
+    if event.max_turns:
+        worker.max_turns = event.max_turns
+    progress(worker, event.at)
+
+
+@on_worker
+def apply_turn_ended(_state: State, worker: WorkerState, event: ev.TurnEnded) -> None:
+    """A turn done is progress."""
+    worker.turn = max(worker.turn, event.turn)
+    progress(worker, event.at)
+
+
+@on_worker
+def apply_tool_started(_state: State, worker: WorkerState, event: ev.ToolStarted) -> None:
+    """A tool is at work."""
+    worker.tool, worker.tool_detail, worker.tool_at = event.tool, event.detail, event.at
+    enter(worker, "tool", event.at)
+
+
+@on_worker
+def apply_tool_ended(_state: State, worker: WorkerState, event: ev.ToolEnded) -> None:
+    """The tool came back."""
+    worker.tool = worker.tool_detail = ""
+    worker.tool_at = 0.0
+    enter(worker, "code", event.at)
+    progress(worker, event.at)
+
+
+@on_worker
+def apply_child_changed(_state: State, worker: WorkerState, event: ev.ChildChanged) -> None:
+    """A process of the attempt came or went."""
+    if event.running:
+        worker.children[event.pid] = event.command
+    else:
+        worker.children.pop(event.pid, None)
+
+
+@on_worker
+def apply_sampled(_state: State, worker: WorkerState, event: ev.Sampled) -> None:
+    """What a worker without progress is doing."""
+    worker.cpu, worker.thread_state = event.cpu, event.state
+    worker.frame, worker.waits_for = event.frame, event.waits_for
+    worker.sampled_at = event.at
+
+
+@on_worker
+def apply_loop_seen(_state: State, worker: WorkerState, event: ev.LoopSeen) -> None:
+    """A loop rule fired."""
+    worker.loop_rule, worker.loop_advice = event.rule, event.advice

@@ -1,0 +1,147 @@
+"""Screen 6: what came out: success as a heat table, time taken, outcomes over the run."""
+
+from collections.abc import Sequence
+from typing import ClassVar, Final
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+
+from runner import Figures, Format, figures, results, summary, summary_text
+from tui.actions import Actions
+from tui.runview import RunView
+from tui.screens.base import RunViewScreen
+from tui.screens.some import Some
+from tui.view.line import DIM, HI, Ink, Line, rule
+from tui.view.pages.report import report_lines
+from tui.widgets.footer import Footer
+from tui.widgets.lines import Clicked, painter
+from tui.widgets.replaybar import ReplayBar
+from tui.widgets.scroll import ScrollLines
+
+EVERY_S: Final = 5.0
+
+
+class ReportScreen(RunViewScreen):
+    """One page to be scrolled; ``y`` copies the groups as Markdown."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("up", "scroll(-1)", show=False),
+        Binding("down", "scroll(1)", show=False),
+        Binding("pageup", "page(-1)", show=False),
+        Binding("pagedown", "page(1)", show=False),
+        Binding("home", "edge(0)", show=False),
+        Binding("end", "edge(1)", show=False),
+        Binding("y", "copy", show=False),
+        Binding("c", "copy_csv", show=False),
+        Binding("escape", "back", show=False),
+    ]
+
+    def __init__(self, view: RunView, act: Actions) -> None:
+        super().__init__(view, act)
+        self._found: Figures | None = None
+        self._reading = False
+        self._problem = ""
+        self._kept: tuple[object, Sequence[Line]] = ((), ())
+        self._head = Some("head", self._draw_head, 1)
+        self._page = ScrollLines("page", self._make)
+        self._page.following = False
+        self._bar = ReplayBar(view)
+        self._footer = Footer(view, ("all", "table"))
+
+    def compose(self) -> ComposeResult:
+        """Heading and page."""
+        yield self._head
+        yield self._page
+        yield self._bar
+        yield self._footer
+
+    def on_mount(self) -> None:
+        """Read, and again now and then while results come in."""
+        self.renew()
+        self.set_interval(EVERY_S, self.renew)
+
+    def renew(self) -> None:
+        """Make the figures of what is saved by now."""
+        if self._reading:
+            return
+        self._reading = True
+        run_dir = self.view.run_dir
+
+        def arrived(found: Figures | None, error: str) -> None:
+            self._reading = False
+            self._problem = error
+            if found is not None:
+                self._found = found
+            if self.is_attached:
+                self.redraw()
+
+        self.act.fetch(lambda: figures(run_dir), arrived)
+
+    def redraw(self) -> None:
+        """Draw what changed."""
+        for widget in (self._head, self._page, self._bar, self._footer):
+            if widget.is_attached:
+                widget.redraw()
+
+    def _draw_head(self, width: int, _height: int) -> list[Line]:
+        tasks = self._found.tasks if self._found else 0
+        title = Line().add("REPORT ", HI).add(f"{tasks} tasks with a result", DIM)
+        if self._problem:
+            title.add(f"   {self._problem}", Ink("stuck"))
+        right = Line().add("y copy Markdown   c copy CSV", DIM)
+        return [rule(title, width, painter(self).glyphs.dash, right)]
+
+    def _make(self, width: int) -> Sequence[Line]:
+        if self._found is None:
+            return [Line().add("  reading the results", DIM).fit(width)]
+        key = (id(self._found), width)
+        if self._kept[0] != key:
+            self._kept = (key, report_lines(self._found, painter(self).glyphs, width))
+        return self._kept[1]
+
+    # -- keys
+
+    def action_scroll(self, lines: int) -> None:
+        """An arrow key."""
+        self._page.scroll_lines(lines)
+
+    def action_page(self, way: int) -> None:
+        """A screenful."""
+        self._page.scroll_lines(way * max(1, self._page.size.height - 1))
+
+    def action_edge(self, end: int) -> None:
+        """The beginning or the end."""
+        self._page.show_line(1_000_000 if end else 0)
+
+    def action_copy(self) -> None:
+        """The groups as Markdown to the terminal's clipboard."""
+        self._copy("md")
+
+    def action_copy_csv(self) -> None:
+        """The groups as CSV."""
+        self._copy("csv")
+
+    def _copy(self, form: Format) -> None:
+        run_dir = self.view.run_dir
+
+        def arrived(text: str | None, error: str) -> None:
+            if text is None:
+                self.act.say(error)
+            else:
+                self.app.copy_to_clipboard(text)  # pyright: ignore[reportUnknownMemberType]
+                self.act.say(f"copied: {len(text.splitlines())} lines")
+
+        self.act.fetch(lambda: summary_text(summary(results(run_dir)), form), arrived)
+
+    def action_back(self) -> None:
+        """Leave."""
+        self.dismiss()
+
+    async def on_clicked(self, message: Clicked) -> None:
+        """Keys in the footer, marks of a replay."""
+        message.stop()
+        kind, _, value = message.target.partition(":")
+        if kind == "seek":
+            self.act.play("seek", float(value))
+        else:
+            await self.run_key(value or kind)
