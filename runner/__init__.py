@@ -92,9 +92,10 @@ if TYPE_CHECKING:
     from runner.report import Group, report_of
     from runner.runs import RunInfo, engine_alive, find_run, list_runs, runs_folder
     from runner.table import ResultList, ResultRow, result_list, results
-    from runner.tail import AttemptTail, Bodies, Tail, events_of, follow
+    from runner.tail import AttemptTail, Bodies, Tail, events_named, events_of, follow
 
 _LAZY: Final = {
+    "events_named": "runner.tail",
     "Format": "runner.grouping",
     "figures": "runner.charts",
     "Heat": "runner.charts",
@@ -247,6 +248,7 @@ __all__ = [
     "eta_s",
     "evaluate_file",
     "events",
+    "events_named",
     "events_of",
     "figures",
     "find_run",

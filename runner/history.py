@@ -15,7 +15,7 @@ from msgspec import Struct
 
 from runner.core import events as ev
 from runner.core.incidents import Incident, IncidentKind, Incidents, incident_words
-from runner.core.state import State, apply
+from runner.core.state import State, apply, fold
 from runner.core.state.snapshot import decode_state, encode_state
 from runner.engine.log import LogReader
 from runner.runs import LOG
@@ -84,8 +84,7 @@ class Cursor:
         while self.peek() is not None:
             ready, start = self._ready, self._next
             stop = bisect_right(ready, until, start, key=_at)
-            for event in ready[start:stop]:
-                apply(state, event)
+            fold(ready[start:stop], state)
             self._next = stop
             if stop < len(ready):
                 return

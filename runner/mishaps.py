@@ -120,5 +120,5 @@ class Mishaps:
         found.count += number
         found.last_at = max(found.last_at, at)
         found.text = text or found.text
-        if attempt_id:
+        if attempt_id and attempt_id not in found.attempts:
             found.attempts = [*found.attempts[1 - _EXAMPLES :], attempt_id]

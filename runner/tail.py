@@ -6,7 +6,7 @@ the past: this is what a viewer polls. Nothing here waits or writes.
 
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from threading import Event as Stop
 from typing import Final
@@ -70,20 +70,20 @@ def follow(run_dir: Path, stop: Stop, poll_s: float = POLL_S) -> Iterator[Batch]
         tail.close()
 
 
-class AttemptTail:
-    """The events of one attempt, found by its id in the bytes of the log: no index is needed.
+class _Search:
+    """Events in whose line ``needle`` stands, found in the bytes of the log: no index is needed.
 
-    A gigabyte is searched in about a second, and only once: each `poll` reads what is new. Pulses
-    carry no attempt id and are not among the events. Not thread-safe.
+    A gigabyte is searched in about a second, and only once: each `poll` reads what is new. Not
+    thread-safe.
     """
 
-    def __init__(self, run_dir: Path, attempt_id: str) -> None:
+    def __init__(self, run_dir: Path, needle: bytes) -> None:
         self._path = run_dir / LOG
-        self._needle = b'"attempt_id":' + json.dumps(attempt_id, ensure_ascii=False).encode()
+        self._needle = needle
         self._offset = 0
 
     def poll(self) -> Batch | None:
-        """What was written of the attempt since the last look; None if nothing. Raises OSError."""
+        """What was written since the last look; None if nothing. Raises OSError."""
         found: list[ev.Event] = []
         garbled = 0
         restarted = False
@@ -99,10 +99,27 @@ class AttemptTail:
         return Batch(found, restarted, garbled) if found or restarted else None
 
 
+class AttemptTail(_Search):
+    """The events of one attempt, as they are written. Pulses carry no attempt id: none are here."""
+
+    def __init__(self, run_dir: Path, attempt_id: str) -> None:
+        quoted = json.dumps(attempt_id, ensure_ascii=False).encode()
+        super().__init__(run_dir, b'"attempt_id":' + quoted)
+
+
 def events_of(run_dir: Path, attempt_id: str) -> list[ev.Event]:
     """All events of one attempt, oldest first. Raises OSError."""
     batch = AttemptTail(run_dir, attempt_id).poll()
     return batch.events if batch else []
+
+
+def events_named(run_dir: Path, names: Sequence[str]) -> list[ev.Event]:
+    """All events of these types, oldest first: for rare ones in a long log. Raises OSError."""
+    found: list[ev.Event] = []
+    for name in names:
+        batch = _Search(run_dir, b'"type":"' + name.encode() + b'"').poll()
+        found += batch.events if batch else []
+    return sorted(found, key=lambda event: event.seq)
 
 
 class Bodies:

@@ -34,6 +34,10 @@ class Actions(Protocol):
         """Ask for a number of workers and set it."""
         ...
 
+    def change(self, key: str, value: str) -> None:
+        """Ask for another value of a key of the plan, now ``value``, and set it."""
+        ...
+
     def start_engine(self) -> None:
         """Start the engine of this run again."""
         ...

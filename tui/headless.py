@@ -53,7 +53,6 @@ class Headless:
         self._signals: list[int] = []
         self._heard = time.monotonic()
         self._alive = True
-        self._ended = False
         self._stopping = False
 
     def run(self) -> int:
@@ -79,7 +78,6 @@ class Headless:
             for event in batch.events:
                 if isinstance(event, events.EngineStarted):
                     self._clock.restart(event.at, now)
-                self._ended = isinstance(event, events.RunEnded)
                 lines = tell(event)
                 apply(self._state, event)
                 self._say(lines)
@@ -91,12 +89,12 @@ class Headless:
         while True:
             self._take(tail, self._narrator.hear)
             now = time.monotonic()
-            if self._ended:
+            if self._ended():
                 return self._finish(self._state.exit_code)
             if now - looked >= LOOK_S:
                 looked = now
                 if not self._engine_lives(tail):
-                    return self._finish(self._state.exit_code if self._ended else STOPPED)
+                    return self._finish(self._state.exit_code if self._ended() else STOPPED)
                 self._say(self._narrator.look(self._state, self._now()))
             if now - said >= SAY_S:
                 said = now
@@ -108,6 +106,10 @@ class Headless:
     def _finish(self, code: int) -> int:
         self._say(self._narrator.ending(self._state, self._now(), self._seen()))
         return code
+
+    def _ended(self) -> bool:
+        """Whether the engine has left in order; one that takes the run again begins anew."""
+        return self._state.status in ("finished", "stopped")
 
     # -- the engine
 

@@ -43,14 +43,14 @@ KEYS: Final[tuple[Key, ...]] = (
         10,
         acts=True,
     ),
-    Key("next_trouble", "n", "n", "next", "next trouble; in a replay the next mark", "fleet", 8),
+    Key("next_trouble", "n", "n", "next", "next trouble; replay: next mark", "fleet", 8),
     Key("previous_trouble", "N", "N", "previous", "previous trouble or mark", "fleet"),
     Key(
         "mark",
         "space",
         "space",
         "mark",
-        "mark, to act on many; in a replay play and pause",
+        "mark, to act on many; replay: play, pause",
         "fleet",
         5,
     ),
@@ -62,7 +62,7 @@ KEYS: Final[tuple[Key, ...]] = (
         "L",
         "L",
         "limits",
-        "limits in force, from the plan, and who changed them",
+        "limits in force, and who changed them",
         "all",
         20,
     ),
@@ -78,7 +78,7 @@ KEYS: Final[tuple[Key, ...]] = (
     Key("pager", "o", "o", "pager", "read the transcript in the pager", "attempt", 12),
     Key("follow", "f", "f", "follow", "follow what comes", "attempt", 12),
     Key("copy", "y", "y", "copy", "copy (OSC 52)", "fleet"),
-    Key("mouse", "m", "m", "mouse", "mouse off, to select text with the terminal; and on"),
+    Key("mouse", "m", "m", "mouse", "mouse off, for the terminal's own selection"),
     Key("step_back", "comma", ",", "step back", "one event back", "replay", 3),
     Key("step", "full_stop", ".", "step", "one event on", "replay", 3),
     Key("slower", "less_than_sign", "<", "slower", "half the speed", "replay", 4),
@@ -104,9 +104,9 @@ class Commands(NamedTuple):
 
 COMMANDS: Final[tuple[Commands, ...]] = (
     Commands("stop", "end the run now (asks)"),
-    Commands("drain", "start no new tasks and end when those under way are done (asks)"),
+    Commands("drain", "end when what is under way has ended (asks)"),
     Commands("workers N", "set the number of workers"),
-    Commands("theme NAME", "dark, light, high-contrast, safe, ansi-16, or one of your own"),
+    Commands("theme NAME", "dark, light, high-contrast, safe-dark, your own"),
     Commands("view NAME", "cards, rows, board or strip"),
 )
 

@@ -154,6 +154,16 @@ class Orders(Travel):
         else:
             self._send("workers", workers=int(text))
 
+    def change(self, key: str, value: str) -> None:
+        """Ask for another value of a key of the plan, and set it."""
+
+        def answered(text: str | None) -> None:
+            if text is not None and text.strip() and text.strip() != value:
+                self._send("set", key=key, value=text.strip())
+
+        if self._may():
+            self._app.push_screen(Prompt(f"{key} =", value), answered)
+
     def start_engine(self) -> None:
         """Start the engine of a run that lost it."""
         view = self._app.view

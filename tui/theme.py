@@ -134,7 +134,7 @@ class Palette:
 
 def _plain_style(ink: Ink) -> Style:
     """Without colour: reversed where the ground says something, bold where the text does."""
-    ground = ink.bg not in ("bg", "panel")
+    ground = ink.bg not in ("bg", "panel", "slow_bg")
     loud = ink.bold or ink.fg in ("stuck", "slow", "hi") or ink.bg in ("stuck", "alarm")
     return Style(bold=loud or None, reverse=ground or None)
 

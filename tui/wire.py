@@ -17,6 +17,7 @@ from rich.cells import cell_len, split_graphemes
 from rich.color import ColorSystem
 from rich.console import RenderableType
 from rich.style import Style
+from textual import screen as textual_screen
 from textual._compositor import ChopsUpdate, LayoutUpdate
 from textual.app import App
 from textual.screen import Screen
@@ -26,6 +27,11 @@ if TYPE_CHECKING:
     _Base = App[str]
 else:
     _Base = object
+
+
+textual_screen.UPDATE_PERIOD = 1 / 240  # pyright: ignore[reportPrivateImportUsage]
+"""A changed screen is drawn after this time at most. Textual's 1/60 s is half of what a key may take
+to show; frames are few here, so nothing is drawn more often."""
 
 
 class Sgr(NamedTuple):

@@ -90,6 +90,13 @@ class Resources(Section, frozen=True):
     min_workers: int = 1
 
 
+class Notify(Section, frozen=True):
+    """``[notify]``: programs that call a person, with JSON on their standard input."""
+
+    on_trouble: tuple[str, ...] = ()
+    on_end: tuple[str, ...] = ()
+
+
 class Endpoint(Section, frozen=True):
     """One of ``[[endpoints]]``. Keys are named by variable or command and never held here."""
 
@@ -157,6 +164,7 @@ class Plan(Section, frozen=True):
     endpoints: tuple[Endpoint, ...]
     models: tuple[Model, ...]
     tasks: Tasks
+    notify: Notify = Notify()
 
     def model(self, name: str) -> Model:
         """The model of that name; ``KeyError`` if the plan has none."""

@@ -42,6 +42,9 @@ LIMIT_WORDS = {
     "score": "score limit",
     "run": "run limit",
 }
+IDLE_CPU = 0.05
+"""Above this share of a core a thread works, however little of the core it gets: with many that
+spin on few cores none comes near 1. Waits measure below 0.01."""
 LIMIT_SHORT = {**{name: name for name in LIMIT_WORDS}, "first_byte": "1st byte", "idle": "gap"}
 
 
@@ -72,19 +75,41 @@ def why(state: State, worker: WorkerState, now: float) -> str:
     host = state.hosts.get(worker.host)
     if host is not None and host.status == "frozen":
         return f"its process {host.host} does not answer since {duration(now - host.frozen_at)}"
+    if worker.phase in ("wait", "stream") and _waits_elsewhere(worker):
+        return _code(state, worker, now)
     say = _OF_PHASE.get(worker.phase)
     return say(state, worker, now) if say else _code(state, worker, now)
+
+
+def _waits_elsewhere(worker: WorkerState) -> bool:
+    """Whether the thread was last seen in a lock or a sleep although a call is open.
+
+    Our own reads wait in poll: it is the executor that does not read, such as an SDK that backs off
+    by itself or a pool without a free connection.
+    """
+    return worker.waits_for in ("lock", "sleep") and worker.sampled_at >= worker.since_at
 
 
 def _prepare(_state: State, worker: WorkerState, now: float) -> str:
     return f"preparing for {duration(now - worker.started_at)}{_frame(worker)}"
 
 
+def _told(worker: WorkerState) -> str:
+    """What the host's own code said that it waits for in this phase, such as "resolving NAME"."""
+    words = worker.waits_for
+    ours = " " in words and not words.startswith("pid ")  # one word is a kind of system call
+    return one_line(words, 80) if ours and worker.sampled_at >= worker.since_at else ""
+
+
 def _connect(_state: State, worker: WorkerState, now: float) -> str:
-    return f"connecting to {one_line(worker.endpoint, 24)} for {duration(now - worker.since_at)}"
+    what = _told(worker) or f"connecting to {one_line(worker.endpoint, 24)}"
+    return f"{what} for {duration(now - worker.since_at)}"
 
 
 def _wait(state: State, worker: WorkerState, now: float) -> str:
+    told = _told(worker)
+    if told:
+        return told
     endpoint = endpoint_for(state, worker)
     oldest = now - LATENCY_WINDOW_S
     p95 = quantile([c for c in endpoint.latencies if c[0] >= oldest], 0.95) if endpoint else None
@@ -131,7 +156,7 @@ def _code(_state: State, worker: WorkerState, _now: float) -> str:
     place = one_line(worker.frame, 60)
     if not place:
         return "in its own code"
-    if worker.cpu > 0.5:
+    if worker.cpu > IDLE_CPU or worker.thread_state == "R":
         return f"busy at {place}"
     if worker.waits_for in ("lock", "sleep"):
         verb = {"lock": "waiting for a lock", "sleep": "sleeping"}[worker.waits_for]

@@ -20,6 +20,7 @@ from runner.core.rows import Record, Row
 from runner.core.state import State, WorkerState, endpoint_key
 from runner.engine.hosts import HostLink
 from runner.engine.journal import Journal
+from runner.engine.leftovers import end_child
 from runner.engine.rowing import last_line, record_of, row_of
 
 MISSES_LOST: Final = 2
@@ -40,6 +41,8 @@ class Live:
         default_factory=list[Callable[[ev.AttemptEnded], None]]
     )
     loop_turn: int | None = None
+    children: dict[int, float] = field(default_factory=dict[int, float])
+    """Processes that it started and that have not ended: pid -> birth, seconds after boot."""
 
 
 class Attempts:
@@ -201,6 +204,7 @@ class Attempts:
             culprit = owned[0]
         ordered = any(self._state.workers[self.live[a].worker].killing_at for a in owned)
         suspects = not culprit and not ordered
+        self._end_children(owned)
         for attempt_id in owned:
             worker = self._state.workers[self.live[attempt_id].worker]
             if worker.killing_cause:
@@ -212,8 +216,16 @@ class Attempts:
 
     def release(self, link: HostLink, error: str) -> None:
         """End everything that a host owned which died through nobody's fault here."""
-        for attempt_id in list(link.given):
+        owned = list(link.given)
+        self._end_children(owned)
+        for attempt_id in owned:
             self.end(attempt_id, "lost", HOST_LOST, "kill", error=error)
+
+    def _end_children(self, owned: list[str]) -> None:
+        """A tool in a session of its own outlives its host: it is known by pid and birth."""
+        for attempt_id in owned:
+            for pid, born in self.live[attempt_id].children.items():
+                end_child(pid, born)
 
     def end(  # noqa: PLR0913 - one door for every end, each fact of it named
         self,

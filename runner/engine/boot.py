@@ -36,6 +36,7 @@ from runner.engine.journal import Journal
 from runner.engine.lock import Holder, acquire, boot_id
 from runner.engine.log import EventLog, seal_transcript
 from runner.engine.loop import Loop, Parts
+from runner.engine.notify import Notifier
 from runner.engine.pulse import Pulse
 from runner.engine.recover import (
     Past,
@@ -95,6 +96,7 @@ class Engine:
         storage = Storage(run_dir, journal, log, rows, notices)
         self._tell_start(journal, document.plan, source, past, log.torn_bytes)
         tell_found(journal, found)
+        self.notifier = Notifier(journal, run_dir, document.folder)
         self._loop, self._steering = _assemble(self, journal, storage, document, source, self._wake)
         end_lost(journal, self._steering.find_task, storage.put_row, live.next_row)
         if self._about.retry:
@@ -149,6 +151,9 @@ class Engine:
             self._save_elsewhere()
         elif self._journal.state.status == "finished":
             seal_transcript(self.run_dir)
+        # The folder is complete and free: a slow program holds up no resume.
+        os.close(self._lock)
+        self.notifier.at_end()
         return self._journal.state.exit_code
 
     def _save_elsewhere(self) -> None:
@@ -243,5 +248,6 @@ def _assemble(
         steering=steering,
         commands=commands,
         control=control,
+        notifier=engine.notifier,
     )
     return Loop(parts, selector, wake, findings), steering

@@ -109,6 +109,8 @@ class Inbox:
             self._log(live, message)
         elif isinstance(message, m.Ended):
             self._ended(live, message)
+        elif isinstance(message, m.Child):
+            self._child(live, message)
         elif isinstance(message, m.Started):
             live.link.threads[live.worker] = message.thread
 
@@ -188,6 +190,23 @@ class Inbox:
             message.t,
         )
 
+    def _child(self, live: Live, message: m.Child) -> None:
+        if message.running:
+            live.children[message.pid] = message.born
+        else:
+            live.children.pop(message.pid, None)
+        self._journal.emit(
+            ev.ChildChanged(
+                attempt_id=message.attempt_id,
+                worker=live.worker,
+                pid=message.pid,
+                born=message.born,
+                command=message.command[:TEXT_CHARS],
+                running=message.running,
+            ),
+            message.t,
+        )
+
     def _ended(self, live: Live, message: m.Ended) -> None:
         self._logged.pop(message.attempt_id, None)
         unlogged = self._unlogged.pop(message.attempt_id, 0)
@@ -248,17 +267,6 @@ def _tool_ended(message: m.ToolEnded, worker: int) -> ev.Event:
     )
 
 
-def _child(message: m.Child, worker: int) -> ev.Event:
-    return ev.ChildChanged(
-        attempt_id=message.attempt_id,
-        worker=worker,
-        pid=message.pid,
-        born=message.born,
-        command=message.command[:TEXT_CHARS],
-        running=message.running,
-    )
-
-
 def _sample(message: m.Sample, worker: int) -> ev.Event:
     return ev.Sampled(
         attempt_id=message.attempt_id,
@@ -287,7 +295,6 @@ _EVENT_OF: Final[dict[type[m.Message], Callable[[Any, int], ev.Event]]] = {
     m.TurnStarted: _turn_started,
     m.ToolStarted: _tool_started,
     m.ToolEnded: _tool_ended,
-    m.Child: _child,
     m.Sample: _sample,
     m.RungReached: _rung,
 }

@@ -7,10 +7,12 @@ if it bears exactly this run's mark, whose lock we hold: nothing is ever ended b
 import contextlib
 import os
 import signal
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
 MARK: Final = "PILOT_RUN_DIR"
+SAME_BIRTH_S: Final = 0.02
 
 
 def bears_mark(pid: int, run_dir: Path) -> bool:
@@ -23,23 +25,41 @@ def bears_mark(pid: int, run_dir: Path) -> bool:
 
 
 def end(run_dir: Path) -> int:
-    """SIGKILL to every other process that bears the mark; how many there were.
-
-    The mark is looked at again once a pidfd holds the process: the pid may be another's by then.
-    """
+    """SIGKILL to every other process that bears the mark; how many there were."""
     ended = 0
     for entry in Path("/proc").iterdir():
         if not entry.name.isdigit() or int(entry.name) == os.getpid():
             continue
         pid = int(entry.name)
-        if not bears_mark(pid, run_dir):
-            continue
-        with contextlib.suppress(OSError):
-            handle = os.pidfd_open(pid)
-            try:
-                if bears_mark(pid, run_dir):
-                    signal.pidfd_send_signal(handle, signal.SIGKILL)
-                    ended += 1
-            finally:
-                os.close(handle)
+        if bears_mark(pid, run_dir):
+            ended += _end_if(pid, lambda pid=pid: bears_mark(pid, run_dir))
     return ended
+
+
+def end_child(pid: int, born_s: float) -> bool:
+    """SIGKILL to a process that a dead host's attempt started, known by pid and birth.
+
+    ``born_s`` is seconds after boot, as the host reported it.
+    """
+    return _end_if(pid, lambda: abs(_born_s(pid) - born_s) < SAME_BIRTH_S)
+
+
+def _end_if(pid: int, still: Callable[[], bool]) -> bool:
+    """Kill what a pidfd holds if it is ``still`` the one: the pid may be another's by then."""
+    with contextlib.suppress(OSError):
+        handle = os.pidfd_open(pid)
+        try:
+            if still():
+                signal.pidfd_send_signal(handle, signal.SIGKILL)
+                return True
+        finally:
+            os.close(handle)
+    return False
+
+
+def _born_s(pid: int) -> float:
+    try:
+        text = Path(f"/proc/{pid}/stat").read_text("ascii", "replace")
+    except OSError:
+        return -1.0
+    return int(text.rpartition(")")[2].split()[19]) / os.sysconf("SC_CLK_TCK")

@@ -29,6 +29,7 @@ from runner.engine.dispatcher import Dispatcher
 from runner.engine.hosts import HostLink, LocalHosts
 from runner.engine.inbox import Inbox
 from runner.engine.journal import Journal
+from runner.engine.notify import Notifier
 from runner.engine.probe import vitals
 from runner.engine.pulse import PULSE_S, Pulse
 from runner.engine.steering import Steering
@@ -56,6 +57,7 @@ class Parts:
     steering: Steering
     commands: Commands
     control: ControlServer
+    notifier: Notifier
 
 
 class Loop:
@@ -79,6 +81,7 @@ class Loop:
         self._steering = parts.steering
         self._commands = parts.commands
         self._control = parts.control
+        self._notifier = parts.notifier
         self._selector = selector
         self._wake = wake
         self._findings = findings
@@ -259,6 +262,7 @@ class Loop:
             self._journal.emit(ev.ViewerChanged(viewers=self._control.viewers, origin=""))
         self._pulse.free_bytes = self._storage.free_bytes
         self._journal.emit(self._pulse.event(self._supervisor.links.values(), now))
+        self._notifier.step()
         self._deal()
 
     def _deal(self) -> None:

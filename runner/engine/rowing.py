@@ -52,7 +52,7 @@ def row_of(
         "model": worker.model,
         "deployment": worker.deployment,
         "endpoint": worker.endpoint,
-        **{name: str(labels.get(name, task.data.get(name, ""))) for name in LABEL_COLUMNS},
+        **{name: _word(labels.get(name, task.data.get(name))) for name in LABEL_COLUMNS},
         "tool_success_rate": _number(labels.get("tool_success_rate")),
         "flaw": _flaw(labels),
         "instance": _whole(labels.get("instance")),
@@ -83,6 +83,10 @@ def _flaw(labels: dict[str, Any]) -> str:
     prompt_type = str(labels.get("prompt_type", ""))
     named = prompt_type.removeprefix(_FLAWED) if prompt_type.startswith(_FLAWED) else ""
     return str(labels.get("flaw", named))
+
+
+def _word(value: Any) -> str:
+    return "" if value is None else str(value)
 
 
 def _number(value: Any) -> float | None:

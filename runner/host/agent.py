@@ -23,7 +23,7 @@ from runner.host import chat
 from runner.host.attempt import Attempt
 from runner.host.calls import Session
 from runner.host.guard import Connections
-from runner.host.masking import Secrets
+from runner.masking import Secrets
 from runner.host.recorder import Recorder
 
 if TYPE_CHECKING:

@@ -24,7 +24,7 @@ from runner.host.apikey import ApiKey
 from runner.host.attempt import Attempt
 from runner.host.command import Command
 from runner.host.gate import Interrupted
-from runner.host.masking import Secrets
+from runner.masking import Secrets
 from runner.host.offspring import Offspring
 from runner.host.outbox import Outbox
 from runner.host.perform import Performer, Shared

@@ -24,7 +24,7 @@ from runner.host.calls import Session
 from runner.host.gate import Interrupted
 from runner.host.guard import Connections
 from runner.host.ladder import Rung
-from runner.host.masking import Secrets
+from runner.masking import Secrets
 from runner.host.outbox import Outbox
 from runner.host.permits import Shares
 from runner.host.recorder import Recorder

@@ -14,7 +14,7 @@ from typing import Final
 from runner.core.text import block
 from runner.host import attempt as attempts
 from runner.host.attempt import Attempt
-from runner.host.masking import Secrets
+from runner.masking import Secrets
 
 MAX_FILE_BYTES: Final = 16 * 1024 * 1024
 _MAX_PARTIAL_CHARS: Final = 64 * 1024

@@ -409,6 +409,26 @@ def disk_full_log() -> list[ev.Event]:
     found = small_log()
     at = found[-1].at
     error = "No space left on device"
+    rows = sum(1 for event in found if isinstance(event, ev.AttemptEnded))
+    under_way = [event for event in found if isinstance(event, ev.AttemptStarted)][-3:]
+    for event in under_way:
+        rows += 1
+        found.append(
+            ev.AttemptEnded(
+                seq=len(found) + 1,
+                at=at,
+                task_id=event.task_id,
+                attempt=1,
+                attempt_id=event.attempt_id,
+                worker=event.worker,
+                host=event.host,
+                outcome="passed",
+                cause="",
+                elapsed_s=60,
+                rung="",
+                row=rows,
+            )
+        )
     found.append(ev.RowsFailed(seq=len(found) + 1, at=at, error=error, waiting=3))
     return found
 

@@ -8,7 +8,7 @@ import pytest
 from runner.core.rows import Record, ToolCall
 from runner.host.callclock import CallTimeout
 from runner.host.gate import Interrupted
-from runner.host.masking import Secrets
+from runner.masking import Secrets
 from runner.host.scope import Aborted
 from runner.host.verdict import MAX_ERROR_CHARS, of_error, of_result
 

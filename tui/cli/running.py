@@ -68,6 +68,8 @@ def run(  # noqa: PLR0913, PLR0917  one parameter an option is click's way
         limit=limit,
         only=tasks,
     )
+    for note in info.notes:
+        click.echo(f"note: {note}", err=True)
     return show(info, headless=headless, detach=detach)
 
 

@@ -8,14 +8,14 @@ import os
 import shutil
 import subprocess
 from collections.abc import Callable, Sequence
-from typing import ClassVar, Final, cast
+from typing import Any, ClassVar, Final, cast
 
 from textual.app import ComposeResult, SuspendNotSupported
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal
 from textual.events import Resize
 
-from runner import block, events
+from runner import block, command, events
 from tui.actions import Actions
 from tui.keys import KEYS
 from tui.runview import RunView
@@ -293,15 +293,23 @@ class AttemptScreen(RunViewScreen):
     def action_stack(self) -> None:
         """Where its thread is now."""
         self.show_tab("stack")
-        if worker_of(self.view, self.story.attempt_id) is not None:
-            self.act.send("stacks", attempt_id=self.story.attempt_id)
+        worker = worker_of(self.view, self.story.attempt_id)
+        if worker is None or not self.view.acting:
+            return
+        story, run_dir = self.story, self.view.run_dir
+
+        def arrived(answer: dict[str, Any] | None, error: str) -> None:
+            story.take_stacks(str(answer.get("text", "")) if answer else error)
+            self.redraw()
+
+        self.act.fetch(lambda: command(run_dir, "stacks"), arrived)
 
     def action_copy(self) -> None:
         """The conversation goes to the terminal's clipboard."""
         self._with_whole(self._copied)
 
     def _copied(self, text: str) -> None:
-        self.app.copy_to_clipboard(text)  # pyright: ignore[reportUnknownMemberType]
+        self.copy(text)
         self.act.say(f"copied: {len(text)} characters")
 
     def action_pager(self) -> None:
@@ -337,7 +345,7 @@ class AttemptScreen(RunViewScreen):
         else:
             self.dismiss()
 
-    async def on_clicked(self, message: Clicked) -> None:
+    def on_clicked(self, message: Clicked) -> None:
         """Tabs, buttons, marks of a replay."""
         message.stop()
         kind, _, value = message.target.partition(":")
@@ -346,7 +354,7 @@ class AttemptScreen(RunViewScreen):
         elif kind == "seek":
             self.act.play("seek", float(value))
         else:
-            await self.run_key(value or kind)
+            self.press(value or kind)
 
 
 def marked(line: Line, search: str) -> Line:

@@ -181,7 +181,7 @@ class ListScreen(RunViewScreen):
         """The lines below tell of another row."""
         self.redraw()
 
-    async def on_clicked(self, message: Clicked) -> None:
+    def on_clicked(self, message: Clicked) -> None:
         """A click moves the pointer, a second one opens; a key's name does what the key does."""
         message.stop()
         kind, _, value = message.target.partition(":")
@@ -192,4 +192,4 @@ class ListScreen(RunViewScreen):
         elif kind == "seek":
             self.act.play("seek", float(value))
         else:
-            await self.run_key(value or kind)
+            self.press(value or kind)

@@ -128,7 +128,7 @@ class ReportScreen(RunViewScreen):
             if text is None:
                 self.act.say(error)
             else:
-                self.app.copy_to_clipboard(text)  # pyright: ignore[reportUnknownMemberType]
+                self.copy(text)
                 self.act.say(f"copied: {len(text.splitlines())} lines")
 
         self.act.fetch(lambda: summary_text(summary(results(run_dir)), form), arrived)
@@ -137,11 +137,11 @@ class ReportScreen(RunViewScreen):
         """Leave."""
         self.dismiss()
 
-    async def on_clicked(self, message: Clicked) -> None:
+    def on_clicked(self, message: Clicked) -> None:
         """Keys in the footer, marks of a replay."""
         message.stop()
         kind, _, value = message.target.partition(":")
         if kind == "seek":
             self.act.play("seek", float(value))
         else:
-            await self.run_key(value or kind)
+            self.press(value or kind)

@@ -34,7 +34,7 @@ class RunsScreen(ListScreen):
 
     def detail(self, place: int, cells: int) -> list[Line]:
         """Where it lies."""
-        return run_detail(self._found[place]) if place < len(self._found) else []
+        return run_detail(self._found[place], cells) if place < len(self._found) else []
 
     def open_row(self, place: int) -> None:
         """Watch that run."""

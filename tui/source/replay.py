@@ -53,7 +53,7 @@ class ReplaySource(Source):
         self._start_at = at
         self._speed = _clamp(speed)
         self._playing = playing
-        self._now = at or 0.0
+        self._now = 0.0
         self._ticked = 0.0
         self._timeline_due = 0.0
         self._timeline_of = -1

@@ -33,13 +33,13 @@ def answer_words(op: str, fields: Mapping[str, Any], answer: Mapping[str, Any]) 
     if op in _VERB:
         return _ended(op, answer)
     if op == "workers":
-        return f"workers: {one_line(str(answer.get('target', fields.get('workers', ''))), 20)}"
+        return f"workers: {one_line(str(answer.get('workers', '')), 20)}"
     if op == "set":
         changed = ", ".join(f"{key} = {value}" for key, value in _changes(fields))
         return one_line(f"in force from now on: {changed}" if changed else "changed", 120)
     if op == "stop" and fields.get("drain"):
         return _DONE["drain"]
-    return one_line(str(answer.get("text") or _DONE.get(op, f"{op}: done")), 160)
+    return _DONE.get(op, f"{op}: done")
 
 
 def _changes(fields: Mapping[str, Any]) -> list[tuple[str, Any]]:

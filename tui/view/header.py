@@ -144,6 +144,8 @@ def verdict_line(view: RunView, cells: int) -> Line:
         line.add(text, ink)
     if said.alarm == "needs_you":
         line.on("alarm").fit(cells - restart.width, Ink("on_alarm", "alarm"))
+    elif view.state.pauses:
+        line.on("slow_bg").fit(cells, Ink("slow", "slow_bg"))
     return line.extend(restart)
 
 

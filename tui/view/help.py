@@ -42,14 +42,14 @@ def help_lines(glyphs: Glyphs, cells: int, table: Iterable[Key] = KEYS) -> list[
     ]
     if cells < 110:
         return head + [line for block in blocks for line in [*block, Line()]]
-    half = cells // 2 - 1
+    half = cells // 2
     left = [line for block in blocks[:1] + blocks[4:5] for line in [*block, Line()]]
     right = [line for block in (*blocks[1:4], blocks[5]) for line in [*block, Line()]]
     rows = max(len(left), len(right))
     left += [Line() for _ in range(rows - len(left))]
     right += [Line() for _ in range(rows - len(right))]
     return head + [
-        one.fit(half).extend(two.fit(half)) for one, two in zip(left, right, strict=True)
+        one.fit(half).extend(two) for one, two in zip(left, right, strict=True)
     ]
 
 

@@ -14,16 +14,18 @@ from tui.view.line import DIM, HI, TEXT, Ink, Line, Piece
 Cell = tuple[str, Ink]
 """What stands in a column; already harmless (`tui.text.plain`)."""
 
-LEAST_FLEXIBLE = 12
-
 
 class Column(NamedTuple):
-    """``cells`` wide, or what is left over where that is 0. The highest ``drop`` goes first."""
+    """``cells`` wide, or at least ``least`` and all that is left where ``cells`` is 0.
+
+    Where there is no room for all, the column with the highest ``drop`` goes first.
+    """
 
     head: str
     cells: int
     align: Align = "left"
     drop: int = 0
+    least: int = 12
 
 
 class Rows(Protocol):
@@ -64,11 +66,11 @@ def fit_columns(columns: Sequence[Column], cells: int) -> list[tuple[int, int]]:
             break
         kept.remove(last)
     spare = cells - _least(columns, kept)
-    return [(place, columns[place].cells or LEAST_FLEXIBLE + max(0, spare)) for place in kept]
+    return [(place, columns[place].cells or columns[place].least + max(0, spare)) for place in kept]
 
 
 def _least(columns: Sequence[Column], kept: Sequence[int]) -> int:
-    return sum((columns[place].cells or LEAST_FLEXIBLE) + 1 for place in kept) + 1
+    return sum((columns[place].cells or columns[place].least) + 1 for place in kept) + 1
 
 
 def first_row(top: int, selected: int, count: int, lines: int) -> int:

@@ -29,12 +29,22 @@ def trouble_lines(
         title.add(f"   worst {rows}, n shows the next" if cells >= 60 else "", DIM)
     right = Line().add("ends by itself", DIM) if found else None
     drawn = [rule(title, cells, look.glyphs.dash, right)]
+    if ended and rows > 1:
+        drawn += [_afterwards(cells)]
     row = _wide if cells >= 110 else _row if cells >= 72 else _narrow
     first = _window(look, found, rows)
     shown = found[first : first + rows]
     drawn += [_ground(row(view, look, item, cells), look, item, cells) for item in shown]
     drawn += [Line().fit(cells) for _ in range(lines - len(drawn))]
     return drawn
+
+
+def _afterwards(cells: int) -> Line:
+    """Where to go when a run has ended."""
+    line = Line().add(" ")
+    for key, words in (("3", "results"), ("5", "what was not scored, by cause"), ("6", "report")):
+        line.add(f"{key} ", HI, f"screen:{key}").add(f"{words}   ", DIM, f"screen:{key}")
+    return line.fit(cells)
 
 
 def _window(look: Look, found: list[Trouble], rows: int) -> int:

@@ -9,7 +9,7 @@ from tui.widgets.lines import LinesWidget, painter
 class ReplayBar(LinesWidget):
     """Shows itself while the view is a replay. Its targets: ``key:...`` and ``seek:<at>``."""
 
-    DEFAULT_CSS = f"ReplayBar {{ dock: bottom; height: {HEIGHT}; display: none; }}"
+    DEFAULT_CSS = f"ReplayBar {{ height: {HEIGHT}; display: none; }}"
 
     def __init__(self, view: RunView) -> None:
         super().__init__("replaybar")

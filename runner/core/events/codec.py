@@ -47,6 +47,7 @@ from runner.core.events.run import (
     DrainStarted,
     EngineLagged,
     EngineStarted,
+    Notified,
     PlanChanged,
     RunEnded,
     RunPaused,
@@ -81,6 +82,7 @@ AnyEvent = (
     | EngineLagged
     | ClockJumped
     | ViewerChanged
+    | Notified
     | HostStarting
     | HostStarted
     | HostFroze

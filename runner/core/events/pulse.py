@@ -6,7 +6,7 @@ from runner.core.events.base import Event
 from runner.core.outcomes import Phase
 
 
-class SlotPulse(Struct, array_like=True):
+class SlotPulse(Struct, array_like=True, gc=False):
     """The signs of one worker: phase, since when, last sign of life, last progress, bytes."""
 
     worker: int
@@ -17,7 +17,7 @@ class SlotPulse(Struct, array_like=True):
     bytes: int
 
 
-class HostPulse(Struct, array_like=True):
+class HostPulse(Struct, array_like=True, gc=False):
     """A host's vital signs; ``beat_at`` is its last message."""
 
     host: int
@@ -29,7 +29,7 @@ class HostPulse(Struct, array_like=True):
     cpu_s: float
 
 
-class ZombiePulse(Struct, array_like=True):
+class ZombiePulse(Struct, array_like=True, gc=False):
     """An abandoned thread: where it is stuck and what CPU it burns."""
 
     host: int

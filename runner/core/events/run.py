@@ -91,3 +91,16 @@ class ViewerChanged(Event):
 
     viewers: int
     origin: str
+
+
+class Notified(Event):
+    """A program of ``[notify]`` was called: ``what`` is ``trouble`` or ``resolved``.
+
+    ``kinds`` are the reasons (`runner.core.policy.alarms.Kind`). ``error`` is empty if it ended
+    well.
+    """
+
+    what: str
+    kinds: list[str]
+    took_s: float
+    error: str = ""

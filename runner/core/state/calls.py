@@ -15,12 +15,11 @@ from runner.core.state.model import (
     State,
     WorkerState,
 )
-from runner.core.state.moves import endpoint_for, enter, on_worker, progress
+from runner.core.state.moves import endpoint_for, enter, progress
 
 _MINUTE_S: Final = 60.0
 
 
-@on_worker
 def apply_attempt_running(_state: State, worker: WorkerState, event: ev.AttemptRunning) -> None:
     """Preparation is over."""
     worker.running_at = event.at
@@ -28,7 +27,6 @@ def apply_attempt_running(_state: State, worker: WorkerState, event: ev.AttemptR
     progress(worker, event.at)
 
 
-@on_worker
 def apply_call_started(_state: State, worker: WorkerState, event: ev.CallStarted) -> None:
     """A request went out. If a back-off came before it, that was ordered and is no stall."""
     worker.calls = max(worker.calls, event.n)
@@ -41,14 +39,12 @@ def apply_call_started(_state: State, worker: WorkerState, event: ev.CallStarted
     enter(worker, "wait", event.at)
 
 
-@on_worker
 def apply_first_byte(_state: State, worker: WorkerState, event: ev.FirstByte) -> None:
     """The answer began."""
     worker.first_byte_at = event.at
     enter(worker, "stream", event.at)
 
 
-@on_worker
 def apply_call_ended(state: State, worker: WorkerState, event: ev.CallEnded) -> None:
     """A request is over, well or not; only an answered one has a latency worth showing."""
     worker.call_at = 0.0
@@ -97,7 +93,6 @@ def _remember(endpoint: EndpointState, event: ev.CallEnded) -> None:
             endpoint.tokens = [entry for entry in endpoint.tokens if entry[0] >= oldest]
 
 
-@on_worker
 def apply_backed_off(state: State, worker: WorkerState, event: ev.BackedOff) -> None:
     """The call waits before it is sent again."""
     worker.call_retries += 1
@@ -118,7 +113,6 @@ def apply_backed_off(state: State, worker: WorkerState, event: ev.BackedOff) -> 
             endpoint.limited_at = [at for at in endpoint.limited_at if at >= oldest]
 
 
-@on_worker
 def apply_turn_started(_state: State, worker: WorkerState, event: ev.TurnStarted) -> None:
     """The agent's next turn."""
     worker.turn = event.turn
@@ -127,21 +121,18 @@ def apply_turn_started(_state: State, worker: WorkerState, event: ev.TurnStarted
     progress(worker, event.at)
 
 
-@on_worker
 def apply_turn_ended(_state: State, worker: WorkerState, event: ev.TurnEnded) -> None:
     """A turn done is progress."""
     worker.turn = max(worker.turn, event.turn)
     progress(worker, event.at)
 
 
-@on_worker
 def apply_tool_started(_state: State, worker: WorkerState, event: ev.ToolStarted) -> None:
     """A tool is at work."""
     worker.tool, worker.tool_detail, worker.tool_at = event.tool, event.detail, event.at
     enter(worker, "tool", event.at)
 
 
-@on_worker
 def apply_tool_ended(_state: State, worker: WorkerState, event: ev.ToolEnded) -> None:
     """The tool came back."""
     worker.tool = worker.tool_detail = ""
@@ -150,7 +141,6 @@ def apply_tool_ended(_state: State, worker: WorkerState, event: ev.ToolEnded) ->
     progress(worker, event.at)
 
 
-@on_worker
 def apply_child_changed(_state: State, worker: WorkerState, event: ev.ChildChanged) -> None:
     """A process of the attempt came or went."""
     if event.running:
@@ -159,7 +149,6 @@ def apply_child_changed(_state: State, worker: WorkerState, event: ev.ChildChang
         worker.children.pop(event.pid, None)
 
 
-@on_worker
 def apply_sampled(_state: State, worker: WorkerState, event: ev.Sampled) -> None:
     """What a worker without progress is doing."""
     worker.cpu, worker.thread_state = event.cpu, event.state
@@ -167,7 +156,6 @@ def apply_sampled(_state: State, worker: WorkerState, event: ev.Sampled) -> None
     worker.sampled_at = event.at
 
 
-@on_worker
 def apply_loop_seen(_state: State, worker: WorkerState, event: ev.LoopSeen) -> None:
     """A loop rule fired."""
     worker.loop_rule, worker.loop_advice = event.rule, event.advice

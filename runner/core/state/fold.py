@@ -8,7 +8,7 @@ engine's own decisions all read what this makes.
 """
 
 from collections.abc import Callable, Iterable
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from runner.core import events as ev
 from runner.core.state.attempts import (
@@ -59,23 +59,27 @@ _MINUTE_S: Final = 60.0
 
 def apply(state: State, event: ev.Event) -> State:
     """The state after ``event``."""
-    state.seq = event.seq
-    state.at = event.at
-    if not state.first_at:
-        state.first_at = event.at
-    step = _STEPS.get(type(event))
-    if step is not None:
-        step(state, event)
-    elif isinstance(event, ev.Unknown):
-        state.unknown_events += 1
-    return state
+    return fold((event,), state)
 
 
 def fold(events: Iterable[ev.Event], state: State | None = None) -> State:
     """The state after all of ``events``."""
     state = State() if state is None else state
-    for event in events:
-        apply(state, event)
+    owner = state.owner
+    for event in cast("Iterable[Any]", events):
+        state.at = at = event.at
+        state.seq = event.seq
+        if not state.first_at:
+            state.first_at = at
+        kind: type[ev.Event] = type(event)
+        if (step := _ON_WORKER.get(kind)) is not None:
+            number = owner.get(event.attempt_id)
+            if number is not None:
+                step(state, state.workers[number], event)
+        elif (otherwise := _ON_RUN.get(kind)) is not None:
+            otherwise(state, event)
+        elif kind is ev.Unknown:
+            state.unknown_events += 1
     return state
 
 
@@ -85,6 +89,7 @@ def fold(events: Iterable[ev.Event], state: State | None = None) -> State:
 def _engine_started(state: State, event: ev.EngineStarted) -> None:
     if state.epoch:
         state.ran_before_s += max(0.0, _last_at(state) - state.engine_started_at)
+        state.restarted_at = 0.0 if state.ended_at else event.at
     plan = event.plan
     state.epoch = event.epoch
     state.run_id = event.run_id
@@ -262,12 +267,7 @@ def _pulse(state: State, event: ev.Pulse) -> None:
     state.engine_rss_bytes = event.engine_rss_bytes
     state.free_bytes = event.free_bytes
     state.memory_percent = event.memory_percent
-    for slot in event.slots:
-        apply_signs(state, slot)
-    for endpoint in state.endpoints.values():
-        if endpoint.tokens:
-            speed = tokens_per_s(endpoint, event.at)
-            endpoint.best_tokens_per_s = max(endpoint.best_tokens_per_s, speed)
+    apply_signs(state, event.slots)
     for pulse in event.hosts:
         host = state.hosts.get(pulse.host)
         if host is not None:
@@ -288,7 +288,15 @@ def _pulse(state: State, event: ev.Pulse) -> None:
         for z in event.zombies
     ]
     if not state.productive or event.at - state.productive[-1][0] >= PRODUCTIVE_EVERY_S:
-        state.productive.append((event.at, productive(state, event.at), len(state.owner)))
+        _take_stock(state, event.at)
+
+
+def _take_stock(state: State, at: float) -> None:
+    """What takes a look at all workers and calls, and need not be known each second."""
+    state.productive.append((at, productive(state, at), len(state.owner)))
+    for endpoint in state.endpoints.values():
+        speed = tokens_per_s(endpoint, at)
+        endpoint.best_tokens_per_s = max(endpoint.best_tokens_per_s, speed)
 
 
 def tokens_per_s(endpoint: EndpointState, now: float) -> float:
@@ -310,7 +318,27 @@ def productive(state: State, now: float) -> int:
     )
 
 
-_STEPS: Final[dict[type[ev.Event], Callable[[State, Any], None]]] = {
+_ON_WORKER: Final[dict[type[ev.Event], Callable[[State, WorkerState, Any], None]]] = {
+    ev.AttemptRunning: apply_attempt_running,
+    ev.CallStarted: apply_call_started,
+    ev.FirstByte: apply_first_byte,
+    ev.CallEnded: apply_call_ended,
+    ev.BackedOff: apply_backed_off,
+    ev.TurnStarted: apply_turn_started,
+    ev.TurnEnded: apply_turn_ended,
+    ev.ToolStarted: apply_tool_started,
+    ev.ToolEnded: apply_tool_ended,
+    ev.ChildChanged: apply_child_changed,
+    ev.Sampled: apply_sampled,
+    ev.LoopSeen: apply_loop_seen,
+    ev.KillRequested: apply_kill_requested,
+    ev.KillOrdered: apply_kill_ordered,
+    ev.RungReached: apply_rung_reached,
+}
+"""Steps that concern one attempt under way, and are nothing once that has ended. Each of these
+events has an ``attempt_id``."""
+
+_ON_RUN: Final[dict[type[ev.Event], Callable[[State, Any], None]]] = {
     ev.EngineStarted: _engine_started,
     ev.RunPaused: _run_paused,
     ev.RunUnpaused: _run_unpaused,
@@ -327,21 +355,6 @@ _STEPS: Final[dict[type[ev.Event], Callable[[State, Any], None]]] = {
     ev.HostDraining: _host_draining,
     ev.HostGone: _host_gone,
     ev.AttemptStarted: apply_attempt_started,
-    ev.AttemptRunning: apply_attempt_running,
-    ev.CallStarted: apply_call_started,
-    ev.FirstByte: apply_first_byte,
-    ev.CallEnded: apply_call_ended,
-    ev.BackedOff: apply_backed_off,
-    ev.TurnStarted: apply_turn_started,
-    ev.TurnEnded: apply_turn_ended,
-    ev.ToolStarted: apply_tool_started,
-    ev.ToolEnded: apply_tool_ended,
-    ev.ChildChanged: apply_child_changed,
-    ev.Sampled: apply_sampled,
-    ev.LoopSeen: apply_loop_seen,
-    ev.KillRequested: apply_kill_requested,
-    ev.KillOrdered: apply_kill_ordered,
-    ev.RungReached: apply_rung_reached,
     ev.AttemptEnded: apply_attempt_ended,
     ev.TaskQueued: apply_task_queued,
     ev.LateDropped: apply_late_dropped,

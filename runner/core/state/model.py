@@ -230,6 +230,8 @@ class State(Struct, kw_only=True):
     engine_started_at: float = 0.0
     ran_before_s: float = 0.0
     """Seconds of earlier engines of this run: the ``run`` limit counts over resumes."""
+    restarted_at: float = 0.0
+    """When an engine took over from one that had vanished without a last word; 0 if none did."""
     status: RunStatus = "starting"
     pauses: dict[str, str] = {}
     """Cause -> words, in the order in which they came; the run goes on when all are lifted."""

@@ -5,10 +5,6 @@ move keeps its own invariant (an owned slot is busy, the count of tasks under wa
 step can break it.
 """
 
-from collections.abc import Callable
-from typing import Any, TypeVar
-
-from runner.core import events as ev
 from runner.core.outcomes import Phase, is_scored
 from runner.core.state.model import (
     EndpointState,
@@ -87,22 +83,3 @@ def open_task(state: State, task_id: str) -> TaskState:
             state.outcomes[outcome] -= 1
         state.tasks[task_id] = task
     return task
-
-
-_E = TypeVar("_E", bound=ev.Event)
-
-
-def on_worker(
-    step: Callable[[State, WorkerState, _E], None],
-) -> Callable[[State, _E], None]:
-    """A step that concerns one attempt under way, and is nothing once that has ended.
-
-    Every event of such a step has an ``attempt_id``.
-    """
-
-    def run(state: State, event: Any) -> None:
-        number = state.owner.get(event.attempt_id)
-        if number is not None:
-            step(state, state.workers[number], event)
-
-    return run

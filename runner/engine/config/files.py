@@ -83,11 +83,14 @@ def check_programs(sound: Mapping[str, Any], folder: Path, findings: Findings) -
     tasks = as_table(sound.get("tasks"))
     if "argv" in tasks and tasks.get("executor") == "command":
         _check_program(tasks["argv"][0], folder, ("tasks", "argv"), findings)
-    for index, endpoint in enumerate(as_list(sound.get("endpoints"))):
-        command = endpoint.get("api_key_command")
+    commands: dict[KeyPath, Any] = {
+        ("endpoints", index, "api_key_command"): endpoint.get("api_key_command")
+        for index, endpoint in enumerate(as_list(sound.get("endpoints")))
+    }
+    commands |= {("notify", key): value for key, value in as_table(sound.get("notify")).items()}
+    for place, command in commands.items():
         if command:
             words = shlex.split(command) if isinstance(command, str) else command
-            place: KeyPath = ("endpoints", index, "api_key_command")
             _check_program(words[0], folder, place, findings)
     if python := tasks.get("python"):
         _check_program(python, folder, ("tasks", "python"), findings)

@@ -57,6 +57,7 @@ def resolve(sound: Mapping[str, Any], folder: Path) -> Plan:
         "stop": as_table(sound.get("stop")),
         "loops": {**msgspec.to_builtins(defaults), **as_table(sound.get("loops"))},
         "resources": as_table(sound.get("resources")),
+        "notify": _notify(as_table(sound.get("notify"))),
         "endpoints": [_endpoint(endpoint) for endpoint in as_list(sound["endpoints"])],
         "models": [_model(sound, model) for model in as_list(sound["models"])],
         "tasks": tasks,
@@ -70,10 +71,18 @@ def in_folder(name: str, folder: Path) -> Path:
 
 
 def _endpoint(endpoint: Mapping[str, Any]) -> dict[str, Any]:
-    command = endpoint.get("api_key_command")
-    if isinstance(command, str):
-        return {**endpoint, "api_key_command": shlex.split(command)}
+    if "api_key_command" in endpoint:
+        return {**endpoint, "api_key_command": _words(endpoint["api_key_command"])}
     return dict(endpoint)
+
+
+def _notify(notify: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: _words(command) for key, command in notify.items()}
+
+
+def _words(command: str | list[str]) -> list[str]:
+    """The words of a command line that may be written as one text."""
+    return shlex.split(command) if isinstance(command, str) else command
 
 
 def _model(sound: Mapping[str, Any], model: Mapping[str, Any]) -> dict[str, Any]:

@@ -327,6 +327,7 @@ PLAN: Final[Mapping[str, Node]] = {
             "min_workers": Key(count(1, MAX_WORKERS)),
         }
     ),
+    "notify": Table({"on_trouble": Key(command), "on_end": Key(command)}),
     "endpoints": Tables(ENDPOINT),
     "models": Tables(MODEL),
     "tasks": Table(

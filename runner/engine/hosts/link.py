@@ -89,7 +89,12 @@ class HostLink:
                 self.eof = True
                 break
             taken += len(data)
-            found += self._unframer.feed(data)
+            try:
+                found += self._unframer.feed(data)
+            except m.GarbledFrameError:
+                if not found:
+                    raise
+                break  # what came before is heard first; the next bytes raise again
         if found:
             self.heard = now
         return found

@@ -3,6 +3,7 @@
 import os
 import signal
 import time
+from pathlib import Path
 
 import pytest
 from support.running import Project, Watched, checked, wait_for
@@ -123,4 +124,28 @@ def test_a_killed_engine_takes_its_hosts_along_and_resume_finishes(project: Proj
     assert (state.status, state.exit_code, len(state.done)) == ("finished", 0, 12)
     starts = [event.task_id for event in run.of(ev.AttemptStarted)]
     assert all(starts.count(task) == 1 for task in done)
+    checked(run)
+
+
+LEAVES_TOOLS = """
+import os, signal, subprocess
+
+def run(task, ctx):
+    if task.id == "t000" and not (ctx.dir.parent / "done").exists():
+        (ctx.dir.parent / "done").touch()
+        subprocess.Popen(["sleep", "300"], start_new_session=True)
+        ctx.sleep(3)  # long enough for the process to be reported
+        os.kill(os.getpid(), signal.SIGKILL)
+    ctx.sleep(4)
+    return True
+"""
+
+
+@pytest.mark.timeout(60)
+def test_tools_of_a_dead_host_are_ended_though_they_left_its_session(project: Project) -> None:
+    run = project.launch(project.write(tasks=2, workers=1, code=LEAVES_TOOLS))
+    tools = wait_for(lambda: run.of(ev.ChildChanged), 10.0)
+    wait_for(lambda: run.of(ev.HostGone), 15.0)
+    wait_for(lambda: not Path(f"/proc/{tools[0].pid}").exists(), 3.0)
+    assert run.ended().status == "finished"
     checked(run)

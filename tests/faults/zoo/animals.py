@@ -246,8 +246,7 @@ def flock(task, ctx):
 
 
 def logging_lock(task, ctx):
-    handler = logging.NullHandler()
-    handler.createLock()
+    handler = logging.StreamHandler()
     holder = threading.Thread(target=lambda: (handler.acquire(), time.sleep(FOREVER)), daemon=True)
     holder.start()
     time.sleep(0.1)

@@ -342,7 +342,7 @@ def test_a_closed_source_ends_its_threads(make_run, watch, screen):
         ("retry", {"ok": True, "rung": "abort", "took_s": 0.4}, "killed, runs again in 400 ms"),
         ("retry", {"ok": True}, "queued first, runs again"),
         ("pause", {"ok": True}, "paused: no new tasks are started"),
-        ("workers", {"ok": True, "target": 7}, "workers: 7"),
+        ("workers", {"ok": True, "workers": 7}, "workers: 7"),
         ("kill", {"ok": False, "error": "evil \x1b[2J"}, "evil \ufffd[2J"),
     ],
 )

@@ -92,7 +92,10 @@ def _ended_head(story: Story, cells: int) -> list[Line]:
         third.add(f"   {count(end.tokens_in)}+{count(end.tokens_out)} tokens", DIM)
         third.add(f"   back-off {duration(end.backoff_s)}", DIM)
     else:
-        second.add("has not been seen (yet) in this run's log", DIM)
+        words = (
+            "its end is not in the log" if story.started else "the log does not tell of it (yet)"
+        )
+        second.add(words, DIM)
     return [line.fit(cells), second.fit(cells), third.fit(cells)]
 
 
@@ -262,8 +265,8 @@ def _stack(view: RunView, story: Story, cells: int) -> list[Line]:
             lines.append(Line().add(f" process {pid}: ", DIM).add(plain(command, 300), TEXT))
         if worker.frame:
             lines.append(Line().add(" now at ", DIM).add(plain(worker.frame, 300), HI))
-        if view.acting:
-            lines.append(Line().add(" s asks its process for the whole stack", DIM))
+        if view.acting and not story.stacks:
+            lines.append(Line().add(" s asks all processes for their stacks", DIM))
     lines.append(Line().add(" seen while it made no progress, newest first:", DIM))
     for sample in reversed(story.samples):
         line = Line().add(f"  {clock(sample.at)}  CPU {sample.cpu * 100:>3.0f}%  ", DIM)
@@ -271,6 +274,9 @@ def _stack(view: RunView, story: Story, cells: int) -> list[Line]:
         lines.append(line.add(plain(sample.frame, 300), TEXT))
     if not story.samples:
         lines.append(Line().add("  nothing: it always made progress", DIM))
+    if story.stacks:
+        lines.append(Line().add(" stacks of all processes:", DIM))
+        lines += [Line().add("  " + part, TEXT) for part in broken(story.stacks, cells - 3)]
     return [line.fit(cells) for line in lines]
 
 

@@ -64,9 +64,7 @@ def limits_in_force(
         return []
     last = {change.key: change for change in changes}
     before = dict(_values(first)) if first is not None else {}
-    return [
-        Limit(key, value, before.get(key, ""), last.get(key)) for key, value in _values(plan)
-    ]
+    return [Limit(key, value, before.get(key, ""), last.get(key)) for key, value in _values(plan)]
 
 
 def _values(plan: Plan) -> list[tuple[str, str]]:
@@ -119,5 +117,7 @@ def limit_detail(item: Limit, *, acting: bool) -> list[Line]:
     words = _WORDS.get(item.key, "")
     line = Line().add(f"  {plain(item.key, 80)} = {plain(item.value, 60)}", HI)
     line.add(f"   {words}", DIM)
-    how = "enter: another value, for attempts from now on" if acting else "nothing can be changed now"
+    how = (
+        "enter: another value, for attempts from now on" if acting else "nothing can be changed now"
+    )
     return [line, Line().add("  " + how, DIM)]

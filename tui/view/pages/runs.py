@@ -52,10 +52,10 @@ def matches(item: Glance, text: str) -> bool:
     return all(word in line for word in text.lower().split())
 
 
-def run_detail(item: Glance) -> list[Line]:
+def run_detail(item: Glance, cells: int) -> list[Line]:
     """Where it lies, and what enter does."""
     verb = "watch it" if item.status == "running" else "look at it and play it back"
-    lines = [Line().add("  " + plain(str(item.info.run_dir), 300), DIM)]
+    lines = [Line().add("  " + plain(str(item.info.run_dir), cells), DIM)]
     lines.append(Line().add("  enter: ", DIM).add(verb, TEXT))
     if item.why:
         lines[0].add("   ended: " + plain(item.why, 120), TEXT)

@@ -90,6 +90,8 @@ class Story:
     output: list[tuple[float, str]] = field(default_factory=list[tuple[float, str]])
     samples: list[events.Sampled] = field(default_factory=list[events.Sampled])
     all: list[events.Event] = field(default_factory=list[events.Event])
+    stacks: str = ""
+    """What the processes answered when they were asked for their stacks."""
     version: int = 0
     """Grows with each change: drawn lines are kept until then."""
 
@@ -105,9 +107,10 @@ class Story:
                 item.text = harmless(texts[item.body.offset])
         self.version += 1
 
-    def missing(self) -> list[events.MessageAdded]:
-        """Messages whose body was not there yet."""
-        return [i.body for i in self.items if i.body is not None and i.text == NOT_WRITTEN]
+    def take_stacks(self, text: str) -> None:
+        """The stacks of all processes came, or the reason why not."""
+        self.stacks = harmless(text)
+        self.version += 1
 
     @property
     def turn(self) -> Turn:

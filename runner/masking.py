@@ -1,7 +1,7 @@
 """Keeps keys out of everything that is written: logs, errors, messages to the engine.
 
-Apart so that each text that leaves the host passes one place. What is masked are the keys that this
-host really holds, and whatever looks like one in a header.
+Apart so that each text passes one place, in a host and in the engine. What is masked are the keys
+that this process really holds, and whatever looks like one in a header.
 """
 
 import re
@@ -17,7 +17,7 @@ _LOOKS_LIKE_KEY: Final = re.compile(
 
 
 class Secrets:
-    """The keys of a host; `mask` hides them."""
+    """The keys of a process; `mask` hides them."""
 
     def __init__(self) -> None:
         self._keys: tuple[str, ...] = ()
