@@ -102,7 +102,7 @@ def list_runs(folder: Path) -> list[RunInfo]:
         lines = known_list().read_text("utf-8", "replace").splitlines()
     except OSError:
         lines = []
-    places.update(dict.fromkeys(Path(line) for line in lines if line))
+    places.update(dict.fromkeys(Path(line) for line in lines if line and "\0" not in line))
     found = [info for place in places if (info := about(place))]
     return sorted(found, key=lambda info: (not info.live, -info.created, info.run_id))
 

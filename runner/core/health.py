@@ -125,6 +125,10 @@ def _call_limits(worker: WorkerState, limits: Limits, now: float) -> list[tuple[
 def _then(state: State, worker: WorkerState, limit: str) -> Then:
     """What follows: by the cause of a kill that was ordered, else by the limit."""
     cause = worker.killing_cause or f"deadline:{limit}"
+    try:
+        outcome = outcome_of(cause)
+    except ValueError:  # a cause of a newer version
+        return "final"
     most = state.plan.run.max_attempts if state.plan else 1
-    then = after(outcome_of(cause), cause, state.tasks.get(worker.task_id), most)
+    then = after(outcome, cause, state.tasks.get(worker.task_id), most)
     return "requeued" if then == "alone" else then

@@ -17,6 +17,7 @@ from runner.core.outcomes import HOST_LOST, is_scored, outcome_of
 from runner.core.plan import Plan, Task
 from runner.core.policy.requeue import after
 from runner.core.rows import Record, Row
+from runner.core.seeds import seed_of
 from runner.core.state import State, WorkerState, endpoint_key
 from runner.engine.hosts import HostLink
 from runner.engine.journal import Journal
@@ -27,6 +28,9 @@ MISSES_LOST: Final = 2
 """Beats without an attempt that the engine thinks the host owns, before it counts as lost."""
 
 GRACE_FIRST_BEAT_S: Final = 0.5
+
+HOST_ENDS: Final = "end"
+"""The rung at which a host of one slot ends itself, after its last message."""
 
 
 @dataclass(slots=True)
@@ -111,7 +115,7 @@ class Attempts:
                 attempt=attempt,
                 model=task.model,
                 deployment=deployment,
-                seed=plan.run.seed,
+                seed=seed_of(plan.run.seed, task),
                 labels=task.labels,
                 data=task.data,
             )
@@ -183,6 +187,7 @@ class Attempts:
         if not is_scored(outcome) and worker.killing_cause:
             cause = worker.killing_cause
             outcome = outcome_of(cause)
+        live.link.is_spent = message.rung == HOST_ENDS
         self.end(
             message.attempt_id,
             outcome,

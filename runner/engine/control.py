@@ -128,7 +128,7 @@ class ControlServer:
             self._listener.bind(str(self.path))
         finally:
             os.umask(before)
-        self._listener.listen(16)
+        self._listener.listen(2 * MAX_CLIENTS)  # a full backlog refuses, even who would wait
         selector.register(self._listener, selectors.EVENT_READ, self._accept)
 
     def _accept(self, now: float) -> None:

@@ -251,15 +251,23 @@ class Supervisor:
         self._journal.emit(ev.HostGone(host=link.host, why=why, culprit=culprit, stack=stack))
         if stack:
             self.storm_stacks = stack
+        ordered = self._was_ordered(link)
         if blame:
             text = f"process {link.host} {why}" + (f"\n{stack}" if stack else "")
             self._attempts.lose(link, culprit, FROZE_HOST if froze else HOST_EXIT, text)
         else:
             self._attempts.release(link, f"process {link.host}: {why}")
         link.close()
-        if not link.draining and not link.alone:
+        if not (link.draining or link.alone or ordered):
             self._deaths.append(now)
-        self._replace(link, now)
+        self._replace(link, now, at_once=ordered)
+
+    def _was_ordered(self, link: HostLink) -> bool:
+        """Whether it died as the end of its one attempt: a limit at work, no sign of trouble."""
+        if len(link.workers) != 1:
+            return False
+        workers = (self._attempts.worker_of(attempt_id) for attempt_id in link.given)
+        return link.is_spent or any(worker and worker.killing_cause for worker in workers)
 
     def _culprit(self, link: HostLink, finding: Finding | None) -> str:
         """The attempt that the examined worker runs; empty where nothing was found."""
@@ -271,7 +279,7 @@ class Supervisor:
                 return attempt_id
         return ""
 
-    def _replace(self, link: HostLink, now: float) -> None:
+    def _replace(self, link: HostLink, now: float, *, at_once: bool) -> None:
         """Queue the start of a new host for the workers that still called this one home.
 
         The worker of a host that ran one task alone goes back to its shared host if that is there.
@@ -287,7 +295,8 @@ class Supervisor:
                 del self.home[number]
                 homeless.append(number)
         if homeless and not self.closing:
-            self._waiting.append((now + start_wait(self._deaths, now), homeless))
+            wait_s = 0.0 if at_once else start_wait(self._deaths, now)
+            self._waiting.append((now + wait_s, homeless))
 
     def come_home(self, link: HostLink) -> None:
         """A host that ran one suspect task alone is done: its worker goes back to a shared one."""

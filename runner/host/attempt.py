@@ -71,6 +71,8 @@ class Attempt:
         self.clients: list[Client] = []
         self.is_tidy = False
         """What its calls share; ``is_tidy`` once every client has closed its responses."""
+        self.coroutine: object = None
+        """That of an ``async`` executor while it runs: where it waits stands there."""
         self.helpers: list[weakref.ref[threading.Thread]] = []
         """Threads that executor code has started. A list, since others read while it appends."""
         self._outbox = outbox

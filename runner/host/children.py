@@ -7,6 +7,7 @@ birth, so that a number that was given out again is never shot at.
 
 import os
 import signal
+import time
 from collections.abc import Iterable, Iterator
 from typing import Final, NamedTuple
 
@@ -40,6 +41,11 @@ def is_alive(process: Process) -> bool:
     """Whether this very process still runs; one that is dead but not yet waited for does not."""
     found = _identity(process.pid)
     return found is not None and found[0] != "Z" and found[1] == process.born
+
+
+def age_s(process: Process) -> float:
+    """For how long the process has been there."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME) - process.born
 
 
 def tree(process: Process) -> list[Process]:

@@ -86,8 +86,8 @@ class Host:
             source=_source(plan, setup.plan_dir),
             streams=speech.take_over(self._log, secrets),
         )
-        offspring = Offspring(self._outbox.post)
         self._slots = Slots(setup.workers)
+        offspring = Offspring(self._outbox.post, self._slots.running)
         self._watch = Watch(
             self._slots,
             self._outbox,

@@ -15,6 +15,7 @@ from types import ModuleType
 from typing import Any, Final, Protocol
 
 from runner.core.plan import Plan
+from runner.host import attempt as attempts
 from runner.host.scope import Aborted, Scope
 
 INTERACTIVE: Final = "runner.host.bench.executor:run"
@@ -103,7 +104,10 @@ def _run(coroutine: Coroutine[Any, Any, Any], scope: Scope) -> Any:
     (hang zoo 64). Tasks that outlive the main one are cancelled and given one round.
     """
     loop = asyncio.new_event_loop()
+    attempt = attempts.current.get()
     try:
+        if attempt is not None:
+            attempt.coroutine = coroutine
         task = loop.create_task(coroutine)
         with scope.on_cancel(lambda: _cancel(loop, task)):
             try:
@@ -113,6 +117,8 @@ def _run(coroutine: Coroutine[Any, Any, Any], scope: Scope) -> Any:
                     raise Aborted(scope.reason) from None
                 raise
     finally:
+        if attempt is not None:
+            attempt.coroutine = None
         for left in asyncio.all_tasks(loop):
             left.cancel()
         loop.run_until_complete(asyncio.sleep(0))

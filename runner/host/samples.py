@@ -82,18 +82,31 @@ def _outward(frame: FrameType | None) -> Iterator[FrameType]:
         frame = frame.f_back
 
 
-def frame_text(top: FrameType | None, base: str = "") -> str:
+def frame_text(top: FrameType | None, base: str = "", awaited: object = None) -> str:
     """``file:line function`` of the innermost frame that is the executor's own code.
 
     Frames of the standard library, of installed packages and of the host are passed over, because
     "threading.py:331 wait" tells nobody where to look; without any other the innermost one stands.
-    Paths under ``base`` are given relative to it.
+    While an event loop waits, the executor's frame is not on the stack but in ``awaited``, its
+    coroutine. Paths under ``base`` are given relative to it.
     """
-    own = next((one for one in _outward(top) if not _is_foreign(one.f_code.co_filename)), top)
+    own = next((one for one in _outward(top) if not _is_foreign(one.f_code.co_filename)), None)
+    own = own or _suspended(awaited) or top
     if own is None:
         return ""
     code = own.f_code
     return f"{short_path(code.co_filename, base)}:{own.f_lineno} {code.co_name}"
+
+
+def _suspended(awaited: object) -> FrameType | None:
+    """The innermost frame of the executor's own code in a chain of awaits."""
+    found: FrameType | None = None
+    while awaited is not None:
+        frame: FrameType | None = getattr(awaited, "cr_frame", None)
+        if frame is not None and not _is_foreign(frame.f_code.co_filename):
+            found = frame
+        awaited = getattr(awaited, "cr_await", None)
+    return found
 
 
 def is_in_host_code(top: FrameType | None) -> bool:
@@ -124,6 +137,7 @@ def short_path(path: str, base: str) -> str:
     return "/".join(Path(path).parts[-2:])
 
 
+_RUNNER: Final = str(Path(__file__).parents[1])
 _HOST: Final = str(Path(__file__).parent)
 _BENCH: Final = str(Path(__file__).parent / "bench")
 _EXECUTORS: Final = (_BENCH, f"{_HOST}/perform.py", f"{_HOST}/python.py")
@@ -137,6 +151,6 @@ _LIBRARIES: Final = tuple(
 def _is_foreign(path: str) -> bool:
     if path.startswith("<"):
         return True
-    if path.startswith(_HOST):
+    if path.startswith(_RUNNER):
         return not path.startswith(_BENCH)
     return path.startswith(_LIBRARIES)

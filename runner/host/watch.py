@@ -205,7 +205,7 @@ class Watch:
             attempt.id,
             cpu,
             state,
-            one_line(samples.frame_text(top, self._base)),
+            one_line(samples.frame_text(top, self._base, attempt.coroutine)),
             one_line(attempt.scope.detail) or waits_for,
         )
 

@@ -141,6 +141,7 @@ class Zygote:
     def _become_host(self, request: Fork, zygote: int, connection: int, log: int) -> NoReturn:
         os.setsid()
         birth.die_with_parent(zygote)
+        birth.adopt_orphans()
         signal.set_wakeup_fd(-1)
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         for fd in (self._wake_in, self._wake_out):

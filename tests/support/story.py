@@ -131,9 +131,7 @@ class Story:
         )
         self.emit(ev.Pulse(slots=[slot], hosts=[]))
 
-    def ends(
-        self, attempt_id: str, outcome: str = "passed", cause: str = "", **more: Any
-    ) -> int:
+    def ends(self, attempt_id: str, outcome: str = "passed", cause: str = "", **more: Any) -> int:
         """The attempt is over; its commit number."""
         task, _, attempt = attempt_id.rpartition(".")
         self._rows += 1

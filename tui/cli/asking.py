@@ -8,6 +8,7 @@ import click
 
 from runner import (
     EngineSeen,
+    Glance,
     Reading,
     RunInfo,
     State,
@@ -15,7 +16,7 @@ from runner import (
     end_of,
     engine_alive,
     eta_s,
-    list_runs,
+    glances,
     not_scored,
     one_line,
     outlook,
@@ -51,22 +52,27 @@ def ls(as_json: bool, runs_dir: Path) -> None:
 
 def print_runs(runs_dir: Path, *, as_json: bool) -> None:
     """The list of runs, as JSON or as a table."""
-    runs = [(info, state_word(info.run_dir, live=info.live)) for info in list_runs(runs_dir)]
+    runs = [
+        (seen, state_word(seen.info.run_dir, live=seen.info.live)) for seen in glances(runs_dir)
+    ]
     if as_json:
-        print_json([_run_json(info, word) for info, word in runs])
+        print_json([_run_json(seen, word) for seen, word in runs])
         return
     if not runs:
         click.echo(f"no runs in {runs_dir} and none in your list; begin with: pilot-tui demo")
         return
-    width = max(len(info.run_id) for info, _ in runs)
-    click.echo(f"{'RUN':<{width}}  {'STATE':<9} {'BEGAN':<16} NAME  FOLDER")
-    for info, word in runs:
+    width = max(len(seen.info.run_id) for seen, _ in runs)
+    click.echo(f"{'RUN':<{width}}  {'STATE':<9} {'BEGAN':<16} {'ROWS':>7}  NAME  FOLDER")
+    for seen, word in runs:
+        info = seen.info
         began = time.strftime("%Y-%m-%d %H:%M", time.localtime(info.created))
         name = one_line(info.name, 40)
-        click.echo(f"{info.run_id:<{width}}  {word:<9} {began:<16} {name}  {info.run_dir}")
+        head = f"{info.run_id:<{width}}  {word:<9} {began:<16} {seen.rows:>7}"
+        click.echo(f"{head}  {name}  {info.run_dir}")
 
 
-def _run_json(info: RunInfo, word: str) -> dict[str, object]:
+def _run_json(seen: Glance, word: str) -> dict[str, object]:
+    info = seen.info
     end = None if info.live else end_of(info.run_dir)
     return {
         "run_id": info.run_id,
@@ -75,6 +81,8 @@ def _run_json(info: RunInfo, word: str) -> dict[str, object]:
         "live": info.live,
         "created": info.created,
         "run_dir": str(info.run_dir),
+        "rows": seen.rows,
+        "last_at": seen.last_at or None,
         "exit_code": end.exit_code if end else None,
     }
 

@@ -15,6 +15,8 @@ import click
 
 from runner import PilotError, one_line
 from tui.cli import asking, making, orders, reports, running, watching
+from tui.cli.doctor import doctor
+from tui.cli.notify import notify
 from tui.cli.options import COMMON, runs_dir_option
 
 USAGE: Final = 2
@@ -34,7 +36,7 @@ class Sections(click.Group):
         "Watch": ("attach", "replay", "ls", "status", "wait", "incidents"),
         "Steer": ("kill", "retry", "pause", "stop", "workers", "set"),
         "Judge": ("report", "verify", "doctor"),
-        "More": ("rehearse", "loops", "themes"),
+        "More": ("notify", "rehearse", "loops", "themes"),
     }
 
     def invoke(self, ctx: click.Context) -> Any:
@@ -101,8 +103,8 @@ for _command in (
     *(running.run, running.demo, running.resume, making.check, making.init),
     *(watching.attach, watching.replay, asking.ls, asking.status, asking.wait),
     *(orders.kill, orders.retry, orders.pause, orders.stop, orders.workers, orders.set_),
-    *(reports.report, reports.verify, reports.doctor, reports.incidents),
-    *(making.rehearse, reports.loops, making.themes),
+    *(reports.report, reports.verify, doctor, reports.incidents),
+    *(making.rehearse, reports.loops, making.themes, notify),
 ):
     pilot.add_command(_command)
 

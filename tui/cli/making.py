@@ -11,18 +11,23 @@ from runner import PlanError, format_problems, one_line, plural
 from tui.cli.options import accepts_runs_dir, json_option, print_json
 from tui.cli.running import overrides_of
 
+NOT_REACHED: Final = 1
 BAD_PLAN: Final = 2
 _FILE = click.Path(path_type=Path, dir_okay=False)
 
 
 @click.command()
 @click.argument("plan", metavar="PLAN.toml", type=click.Path(path_type=Path))
+@click.option("--probe", is_flag=True, help="Also make one call to each deployment.")
 @click.option("--set", "pairs", metavar="KEY=VALUE", multiple=True, help="Change a plan key.")
 @json_option
 @accepts_runs_dir
-def check(plan: Path, pairs: tuple[str, ...], as_json: bool) -> int:
-    """Say everything that is wrong with a plan, and what it would run. Starts nothing."""
-    from runner import read_plan
+def check(plan: Path, probe: bool, pairs: tuple[str, ...], as_json: bool) -> int:
+    """Say everything that is wrong with a plan, and what it would run. Starts nothing.
+
+    With --probe: exit 1 if a deployment does not answer.
+    """
+    from runner import probe_plan, probe_words, read_plan
 
     try:
         document = read_plan(plan, overrides_of(pairs))
@@ -33,17 +38,23 @@ def check(plan: Path, pairs: tuple[str, ...], as_json: bool) -> int:
         return BAD_PLAN
     tasks = len(document.tasks())
     chosen = document.plan
+    probes = probe_plan(chosen) if probe else []
+    reached = all(item.ok for item in probes)
+    code = 0 if reached else NOT_REACHED
     if as_json:
         warnings = msgspec.to_builtins(document.warnings)
-        found: dict[str, Any] = {"ok": True, "problems": [], "warnings": warnings}
+        found: dict[str, Any] = {"ok": reached, "problems": [], "warnings": warnings}
+        found["probes"] = msgspec.to_builtins(probes)
         print_json({**found, "tasks": tasks, "plan": msgspec.to_builtins(chosen)})
-        return 0
+        return code
     for line in format_problems(document.warnings):
         click.echo(f"warning: {line}", err=True)
     models = ", ".join(one_line(model.name, 40) for model in chosen.models)
     workers = plural(chosen.run.workers, "worker")
     click.echo(f"ok: {plural(tasks, 'task')}, {workers}, {chosen.tasks.executor}, {models}")
-    return 0
+    for item in probes:
+        click.echo(probe_words(item), err=not item.ok)
+    return code
 
 
 @click.command()

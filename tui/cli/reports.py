@@ -2,12 +2,12 @@
 
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 import msgspec
 
-from runner import RunInfo, duration, latency, list_runs, one_line
+from runner import RunInfo, duration, list_runs, one_line
 from tui.cli.options import (
     RunName,
     accepts_runs_dir,
@@ -19,7 +19,7 @@ from tui.cli.options import (
 )
 
 if TYPE_CHECKING:
-    from runner import Diagnosis, Evaluation, Group
+    from runner import Diagnosis, Evaluation, Format, Unscored
 
 NOT_OK: Final = 1
 _FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
@@ -27,55 +27,58 @@ _FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
 
 @click.command()
 @click.argument("runs", metavar="RUN...", nargs=-1, required=True, type=RunName())
+@click.option(
+    "--by",
+    metavar="NAMES",
+    default="model,prompt_type",
+    show_default=True,
+    help="Columns or labels.",
+)
+@click.option(
+    "--unscored",
+    type=click.Choice(["exclude", "fail"]),
+    default="exclude",
+    help="Leave tasks that were not scored out of the rate, or count them as failed.",
+)
+@click.option(
+    "--format", "form", type=click.Choice(["table", "md", "csv", "json"]), default="table"
+)
 @json_option
 @runs_dir_option
-def report(runs: tuple[str, ...], as_json: bool, runs_dir: Path) -> None:
-    """Success by model and prompt type, of one run or several side by side.
+def report(
+    runs: tuple[str, ...],
+    by: str,
+    unscored: "Unscored",
+    form: "Format",
+    as_json: bool,
+    runs_dir: Path,
+) -> None:
+    """Success in groups, with its 95 % interval, time, tokens and cost; several runs in turn."""
+    from runner import summary, summary_text
 
-    A Markdown table; rates are of scored tasks, with a 95 % interval.
-    """
-    from runner import report_of
-
-    groups = [group for run in runs for group in report_of(named(run, runs_dir).run_dir)]
-    if as_json:
-        print_json(msgspec.to_builtins(groups))
+    groups = [part.strip() for part in by.split(",") if part.strip()]
+    if not groups:
+        raise click.BadParameter("names no column", param_hint="--by")
+    infos = [named(run, runs_dir) for run in runs]
+    frames = [(info, summary(_results(info), groups, unscored)) for info in infos]
+    if as_json or form == "json":
+        print_json([{"run_id": info.run_id, "groups": made.to_dicts()} for info, made in frames])
         return
-    click.echo(
-        "| run | model | prompt type | tasks | passed | partial | failed | not scored | success "
-        "| turns | p50 | p95 | tokens | cost |"
-    )
-    click.echo("|---|---|---|--:|--:|--:|--:|--:|---|--:|--:|--:|--:|--:|")
-    for group in groups:
-        click.echo(_row(group))
+    for number, (info, made) in enumerate(frames):
+        if len(frames) > 1:
+            click.echo(("\n" if number else "") + one_line(f"{info.run_id} {info.name}", 100))
+        click.echo(summary_text(made, form), nl=False)
 
 
-def _row(group: "Group") -> str:
-    counts = [group.outcomes.get(name, 0) for name in ("passed", "partial", "failed")]
-    cells: list[object] = [
-        one_line(group.run_id, 40),
-        _cell(group.model),
-        _cell(group.prompt_type) or "-",
-        group.tasks,
-        *counts,
-        group.not_scored,
-        _success(group),
-        "-" if group.mean_turns is None else f"{group.mean_turns:.1f}",
-        latency(group.p50_s),
-        latency(group.p95_s),
-        group.tokens_in + group.tokens_out,
-        f"{group.cost:.2f}",
-    ]
-    return f"| {' | '.join(str(cell) for cell in cells)} |"
+def _results(info: RunInfo) -> Any:
+    """The run's results; what Arrow says of a damaged file becomes words."""
+    from runner import results
 
-
-def _cell(text: str) -> str:
-    return one_line(text, 40).replace("|", "\\|")
-
-
-def _success(group: "Group") -> str:
-    if group.success is None or group.success_low is None or group.success_high is None:
-        return "-"
-    return f"{group.success:.0%} ({group.success_low:.0%} to {group.success_high:.0%})"
+    try:
+        return results(info.run_dir)
+    except ValueError as error:
+        text = f"results of {info.run_id} cannot be read: {error}"
+        raise click.ClickException(f"{text} See: pilot-tui verify {info.run_id}") from error
 
 
 @click.command()

@@ -8,7 +8,7 @@ from runner import RunInfo, command, end_of, engine_alive
 from tui.cli.options import named, run_argument, runs_dir_option
 from tui.cli.showing import has_screen, outcome, show
 
-TOUR = "tour: something hangs: n finds it, x ends it, r runs it again, enter opens it, ? shows all keys"
+TOUR = "tour: something hangs. n finds it, x ends it, r runs it again, ? shows all keys"
 
 
 def overrides_of(

@@ -151,7 +151,9 @@ class RunScreen(RunViewScreen):
         self.look.selected = worker
         self.look.moved = True
         self._fleet.reveal(worker)
-        self.redraw()
+        self._fleet.redraw()
+        for widget in (self._trouble, self._fleet_head, self._inspector):
+            widget.redraw()
 
     @property
     def selected(self) -> WorkerState | None:

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
-from runner import EngineSeen, PilotError
+from runner import EngineSeen, PilotError, one_line
 from tui.source.desk import Desk
 from tui.source.gone import ScreenGone
 from tui.source.messages import Fetched, Post, SourceMessage
@@ -92,14 +92,19 @@ class Source(ABC):
     def _fetch(self, job: Callable[[], T], done: Callable[[T | None, str], None]) -> None:
         try:
             value = job()
-        except READ_ERRORS as error:
-            self._say(Fetched(done, None, str(error) or type(error).__name__))
+        except Exception as error:  # noqa: BLE001 - damaged files of strangers raise anything
+            self._say(Fetched(done, None, error_words(error)))
         else:
             self._say(Fetched(done, value))
 
 
-READ_ERRORS = (OSError, ValueError, PilotError)
-"""What reading a file of a stranger may end with; anything else is a bug and is not hidden."""
+def error_words(error: Exception) -> str:
+    """Our own errors and the system's speak for themselves; others say what kind they are."""
+    if isinstance(error, PilotError):
+        return one_line(str(error), 200)
+    if isinstance(error, OSError) and error.strerror:
+        return one_line(f"{error.strerror}: {error.filename or ''}", 200)
+    return one_line(f"{type(error).__name__}: {error}", 200)
 
 
 def _nowhere(_message: SourceMessage, /) -> None:

@@ -16,9 +16,9 @@ from runner import (
     EngineSeen,
     State,
     Tail,
-    apply,
     engine_alive,
     events,
+    fold,
 )
 from tui.source.base import Source
 from tui.source.clock import RunClock
@@ -109,8 +109,7 @@ class LiveSource(Source):
                 state = State()
             self._hear(batch.events)
             if state is not None:
-                for event in batch.events:
-                    apply(state, event)
+                fold(batch.events, state)
             else:
                 for start in range(0, len(batch.events), BATCH):
                     self._say(Events(batch.events[start : start + BATCH]))

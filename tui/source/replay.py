@@ -255,6 +255,7 @@ class ReplaySource(Source):
         self._marks = history.marks()
         density = history.density(BUCKETS)
         self._say(Timeline(history.first_at, history.last_at, density, self._marks))
+        self._tell()  # the run's end moved with what was read
 
 
 def _nothing() -> None:

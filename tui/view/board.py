@@ -4,12 +4,13 @@
 """
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 from runner import WorkerState, elapsed_s
 from tui.runview import RunView
 from tui.text import pad
 from tui.view.layout import Layout
-from tui.view.line import DIM, EDGE, HI, Ink, Line
+from tui.view.line import DIM, EDGE, HI, Ink, Line, Piece
 from tui.view.look import Look, number, sign_of, tone
 
 
@@ -46,7 +47,7 @@ def board_line(view: RunView, look: Look, layout: Layout, row: int, lit: Sequenc
         index = layout.index(column, row)
         if index is None:
             break
-        _cell(line, view, look, layout, index, lit[index])
+        _cell(line, view, look, layout, index, lit=lit[index])
     return line
 
 
@@ -56,47 +57,48 @@ def _label(view: RunView, layout: Layout, row: int) -> Line:
     return Line().add(f" {label}".ljust(layout.label), DIM)
 
 
-def _cell(line: Line, view: RunView, look: Look, layout: Layout, index: int, lit: bool) -> None:
+def _cell(
+    line: Line, view: RunView, look: Look, layout: Layout, index: int, *, lit: bool
+) -> None:
     worker = view.state.workers[index]
     sign = sign_of(view, worker)
-    fg, bg = tone(sign) if lit else ("edge", "bg")
     selected = index == look.selected
-    if selected and (bg == "bg" or not layout.wide):
-        bg = "select"
-    if layout.wide:
-        _before(line, look, worker, selected)
+    marked = worker.attempt_id in look.marks
     body = cell_text(worker, view.now, wide=layout.wide) if worker.busy else ""
-    glyph = look.glyphs.mark if _marked(look, worker) and not layout.wide else _glyph(look, sign)
+    glyphs = look.glyphs
+    before = glyphs.pointer if selected else glyphs.mark if marked else " "
+    sign_glyph = glyphs.mark if marked and not layout.wide else glyphs.state[sign]
+    pieces = _pieces(
+        before if layout.wide else "", sign_glyph, body, sign, selected, lit, layout.cell_width
+    )
+    line.pieces += pieces
+    line.width += layout.cell_width
+
+
+@lru_cache(maxsize=8192)
+def _pieces(
+    before: str,
+    glyph: str,
+    body: str,
+    sign: str,
+    selected: bool,  # a cache key is positional
+    lit: bool,
+    cells: int,
+) -> tuple[Piece, ...]:
+    """One cell of ``cells``; cached, because most cells are as they were a quarter second ago."""
+    fg, bg = tone(sign) if lit else ("edge", "bg")
+    if selected and (bg == "bg" or not before):
+        bg = "select"
+    line = Line().add(before, HI if selected else Ink("accent"))
     if sign == "stuck" and lit:
         line.add(glyph, Ink("on_stuck", "stuck", bold=True))
-        line.add(body, Ink("hi", bg, bold=True))
-        return
-    loud = fg if fg != "dim" else "hi" if selected else "text"
+        return tuple(line.add(body, Ink("hi", bg, bold=True)).pieces)
     line.add(glyph, Ink(fg, bg, bold=sign == "slow"))
-    blank = layout.cell_width - 1 - (1 if layout.wide else 0)
-    if not lit or not worker.busy:
-        line.add(pad(body, blank), Ink("edge" if not lit else "dim", bg))
-        return
+    if not lit or not body:
+        return tuple(line.add(body.ljust(cells - line.width), Ink(fg, bg)).pieces)
+    loud = fg if fg != "dim" else "hi" if selected else "text"
     line.add(body[:2], Ink(loud, bg, bold=selected))
-    line.add(body[2:], Ink(fg, bg))
-
-
-def _before(line: Line, look: Look, worker: WorkerState, selected: bool) -> None:
-    """The cell before a wide one: pointer, mark or nothing."""
-    if selected:
-        line.add(look.glyphs.pointer, HI)
-    elif _marked(look, worker):
-        line.add(look.glyphs.mark, Ink("accent"))
-    else:
-        line.add(" ")
-
-
-def _marked(look: Look, worker: WorkerState) -> bool:
-    return worker.attempt_id in look.marks
-
-
-def _glyph(look: Look, sign: str) -> str:
-    return look.glyphs.state[sign]
+    return tuple(line.add(body[2:], Ink(fg, bg)).pieces)
 
 
 def board_head(layout: Layout) -> Line:
@@ -119,7 +121,8 @@ def strip_line(view: RunView, look: Look, layout: Layout, row: int, lit: Sequenc
         worker = view.state.workers[index]
         sign = sign_of(view, worker)
         fg, bg = tone(sign) if lit[index] else ("edge", "bg")
-        glyph = look.glyphs.mark if _marked(look, worker) else _glyph(look, sign)
+        marked = worker.attempt_id in look.marks
+        glyph = look.glyphs.mark if marked else look.glyphs.state[sign]
         ink = Ink(fg, bg)
         if sign == "stuck" and lit[index]:
             ink = Ink("on_stuck", "stuck", bold=True)

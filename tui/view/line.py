@@ -44,7 +44,7 @@ class Line:
         """Append ``text``; returns the line, so that calls can follow each other."""
         if text:
             self.pieces.append(Piece(text, ink, target))
-            self.width += width(text)
+            self.width += len(text) if text.isascii() else width(text)
         return self
 
     def extend(self, other: "Line") -> "Line":

@@ -26,6 +26,28 @@ def _progress(notes: Notes, state: State, event: Any) -> None:
         notes.moved(state, worker, event.at)
 
 
+def _call_started(notes: Notes, _state: State, event: ev.CallStarted) -> None:
+    _went_on(notes, event.attempt_id)
+
+
+def _call_ended(notes: Notes, state: State, event: ev.CallEnded) -> None:
+    worker = _owner(state, event.attempt_id)
+    if worker is None:
+        return
+    if event.how == "ok":
+        notes.moved(state, worker, event.at)
+    elif event.how in _SILENT_LIMITS or notes.is_stuck(state, worker, event.at):
+        notes.cut_off[event.attempt_id] = hang(worker, event.at)
+
+
+def _went_on(notes: Notes, attempt_id: str) -> None:
+    """A call that hung was ended, and the attempt goes on with another."""
+    seen = notes.cut_off.pop(attempt_id, None)
+    if seen is not None:
+        seen.by_limit = True
+        notes.add(seen)
+
+
 def _pulse(notes: Notes, state: State, event: ev.Pulse) -> None:
     workers = state.workers
     for slot in event.slots:
@@ -39,11 +61,13 @@ def _ended(notes: Notes, state: State, event: ev.AttemptEnded) -> None:
     again = event.then != "final"
     worker = _owner(state, event.attempt_id)
     kind, _, detail = event.cause.partition(":")
+    cut_off = notes.cut_off.pop(event.attempt_id, None)
     if worker is not None and event.outcome in ("timed_out", "killed"):
         limit = kind == "deadline"
         stuck = notes.is_stuck(state, worker, event.at)
-        if stuck or (limit and detail in _SILENT_LIMITS):
-            seen = hang(worker, event.at)
+        if cut_off or stuck or (limit and detail in _SILENT_LIMITS):
+            seen = cut_off or hang(worker, event.at)
+            seen.ended_at = event.at
             seen.by_limit, seen.by_hand = limit, detail in ("user", "retry")
             seen.ran_again = again
             notes.add(seen)
@@ -74,7 +98,7 @@ def _at_once(
 def _backed_off(notes: Notes, state: State, event: ev.BackedOff) -> None:
     worker = _owner(state, event.attempt_id)
     if worker is not None:
-        notes.moved(state, worker, event.at)
+        _went_on(notes, event.attempt_id)
         if event.why == "rate_limit":
             notes.add(
                 Seen(
@@ -165,7 +189,8 @@ def _lagged(notes: Notes, _state: State, event: ev.EngineLagged) -> None:
 
 LOOKS: Final[dict[type[ev.Event], Callable[[Notes, State, Any], None]]] = {
     ev.AttemptRunning: _progress,
-    ev.CallEnded: _progress,
+    ev.CallStarted: _call_started,
+    ev.CallEnded: _call_ended,
     ev.TurnStarted: _progress,
     ev.TurnEnded: _progress,
     ev.ToolEnded: _progress,

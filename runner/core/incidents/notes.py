@@ -41,6 +41,8 @@ class Notes:
 
     def __init__(self) -> None:
         self.all: list[Incident] = []
+        self.cut_off: dict[str, Seen] = {}
+        """Calls that were ended while they hung, by attempt: what follows tells how it ended."""
         self._latest: dict[tuple[str, str, str], Incident] = {}
         self._plan: Plan | None = None
         self._stuck_after: dict[str, float] = {}

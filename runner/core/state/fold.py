@@ -71,7 +71,7 @@ def fold(events: Iterable[ev.Event], state: State | None = None) -> State:
         state.seq = event.seq
         if not state.first_at:
             state.first_at = at
-        kind: type[ev.Event] = type(event)
+        kind: type[ev.Event] = event.__class__
         if (step := _ON_WORKER.get(kind)) is not None:
             number = owner.get(event.attempt_id)
             if number is not None:

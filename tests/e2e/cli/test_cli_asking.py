@@ -82,13 +82,14 @@ def test_incidents(pilot: Pilot, past: Path):
     assert "hang, 1 worker" in pilot("incidents", "past-1").out
 
 
-def test_report_counts_tasks_by_model_and_prompt_type(pilot: Pilot, past: Path):
-    (group,) = pilot("report", "past-1", "--json").json
-    assert (group["model"], group["prompt_type"]) == ("m", "optimal")
-    assert (group["tasks"], group["scored"], group["not_scored"]) == (2, 1, 1)
-    assert group["success"] == 1.0
-    assert 0.2 < group["success_low"] < 0.21  # Wilson's interval of 1 in 1
-    assert "| past-1 | m | optimal | 2 |" in pilot("report", "past-1", "past-1").out
+def test_report_of_a_run_without_rows_and_of_a_damaged_one(pilot: Pilot, past: Path):
+    assert pilot("report", "past-1", "--json").json == [{"run_id": "past-1", "groups": []}]
+    assert pilot("report", "past-1", "past-1").out.count("past-1") == 2
+    nothing = pilot("report", "past-1", "--by", "moon")
+    assert (nothing.code, "no such column" in nothing.err) == (2, True)
+    (past / "results" / "r-00000001-00000002.parquet").write_bytes(b"PAR1 no")
+    damaged = pilot("report", "past-1")
+    assert (damaged.code, "pilot-tui verify past-1" in damaged.err) == (2, True)
 
 
 def test_verify_tells_rows_that_are_missing_and_exits_1(pilot: Pilot, past: Path):

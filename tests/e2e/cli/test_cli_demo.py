@@ -23,6 +23,11 @@ def test_the_headless_demo_ends_as_rehearsed_in_time(
     assert said.out.splitlines()[-1] == "every task ended as rehearsed"
     (run_dir,) = (tmp_path / "runs").glob("demo-*")
     checked(Watched(run_dir))
+    (made,) = pilot("report", run_dir, "--json").json
+    assert [(group["model"], group["n"]) for group in made["groups"]] == [
+        ("deep-r1", 30),
+        ("swift-72b", 30),
+    ]
     assert servers_of(run_dir.name) == []
 
 

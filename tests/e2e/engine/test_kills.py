@@ -114,8 +114,7 @@ def run(task, ctx):
     return True
 """
     run = project.launch(project.write(tasks=4, workers=2, code=code, limits=LONG, more=more))
-    started = run.until(lambda state: state.workers[0].task_id == "t000" and len(state.done) == 3)
-    assert started.workers[0].phase == "code"
+    run.until(lambda state: len(state.done) == 3)
     answer = run.ask("kill", task="t000")
     assert (answer["outcome"], answer["cause"]) == ("killed", "killed:user")
     assert answer["took_s"] < 2.0

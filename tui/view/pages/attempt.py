@@ -127,14 +127,17 @@ def tab_line(tab: Tab, story: Story, cells: int, *, following: bool, search: str
         "events": len(story.all),
     }
     line = Line().add(" ")
+    gap = " " if cells >= TWO_COLUMNS_FROM else ""
     for name in tabs_for(cells):
         number = f" {counts[name]}" if counts.get(name) else ""
         ink = Ink("hi", "select", bold=True) if name == tab else DIM
-        line.add(f" {name}{number} ", ink, f"tab:{name}").add(" ")
-    right = Line().add(f"/ {plain(search, 20)}  " if search else "", Ink("accent"))
-    right.add("follow on (f)" if following else "follow off (f)", TEXT if following else DIM)
-    if line.width + right.width + 1 <= cells:
-        line.to(cells - right.width - 1).extend(right)
+        line.add(f" {name}{number} ", ink, f"tab:{name}").add(gap)
+    found = f"/ {plain(search, 20)}  " if search else ""
+    state = "on" if following else "off"
+    for words in (f"follow {state} (f)", f"f {state}"):
+        right = Line().add(found, Ink("accent")).add(words, TEXT if following else DIM)
+        if line.width + right.width + 1 <= cells:
+            return line.to(cells - right.width - 1).extend(right).fit(cells, EDGE)
     return line.fit(cells, EDGE)
 
 

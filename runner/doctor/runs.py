@@ -1,45 +1,29 @@
-"""What is the matter with a run: the verdict first, then what it was told from, then what to type.
+"""What is the matter with a run of ours: the verdict, what it was told from, what to type.
 
 Apart from ``status``, which believes the log: this looks at the processes themselves, so it tells a
 dead engine from a stopped one and a busy host from an idle one. It changes nothing.
 """
 
-import contextlib
-import os
 import shutil
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from msgspec import Struct, field
 
-from runner.core.health import health, outlook, silent_s, watch_of
+from runner.core.health import health, outlook, silent_s, stalled_s, watch_of
 from runner.core.state import State
 from runner.core.text import duration, one_line, plural, size
 from runner.core.verdict import verdict
 from runner.core.why import doing, why
+from runner.doctor import processes
+from runner.doctor.model import Process, Unread
+from runner.engine.leftovers import bears_mark
 from runner.reading import Reading, read_run
-
-if TYPE_CHECKING:
-    import psutil
 
 SAMPLE_S: Final = 0.5
 _OVERDUE_S: Final = 10.0
 """A worker that was told to end and has not for so long is a hang that nobody ends."""
-_DISK_LOW: Final = 1_000_000_000
-_FEW_NAMED: Final = 10
-
-
-class Finding(Struct, frozen=True):
-    """One process of the run as the kernel sees it. ``problem`` is empty if it could be read."""
-
-    role: str
-    pid: int
-    state: str = ""
-    cpu_percent: float = 0.0
-    rss_bytes: int = 0
-    threads: int = 0
-    sockets: dict[str, int] = {}
-    problem: str = ""
+_DISK_LOW_BYTES: Final = 1_000_000_000
 
 
 class StuckWorker(Struct, frozen=True):
@@ -51,17 +35,20 @@ class StuckWorker(Struct, frozen=True):
     silent_s: float
     why: str
     ends_in_s: float | None
+    saved_since: bool
+    """Whether anybody's result was saved since this worker got no further."""
 
 
 class Diagnosis(Struct, kw_only=True):
-    """What ``doctor --json`` prints. ``healthy`` is the exit code: 0 if true, 1 if not."""
+    """What ``doctor RUN --json`` prints. ``healthy`` is the exit code: 0 if true, 1 if not."""
 
     run_id: str
     verdict: str
     healthy: bool
     evidence: list[str]
-    processes: list[Finding]
+    processes: list[Process]
     stuck: list[StuckWorker] = field(default_factory=list[StuckWorker])
+    unread: list[Unread] = field(default_factory=list[Unread])
     next: str = ""
     """The command to type next; empty where nothing is to be done."""
 
@@ -71,18 +58,27 @@ def diagnose(run_dir: Path) -> Diagnosis:
     reading = read_run(run_dir)
     state, now, engine = reading
     over = state.status in ("finished", "stopped")
-    stuck = [] if over else _stuck(state, now)
-    processes = _processes(state, engine_there=engine.alive and not over)
-    ill, advice = _judge(reading, processes, run_dir.name)
+    seen = processes.look(_roles(state, run_dir, engine_there=engine.alive and not over), SAMPLE_S)
+    ill, advice = _judge(reading, seen.processes, run_dir.name)
     return Diagnosis(
         run_id=state.run_id or run_dir.name,
         verdict=ill or verdict(state, now, engine).text,
         healthy=not ill,
         evidence=_evidence(reading, run_dir),
-        processes=processes,
-        stuck=stuck,
+        processes=seen.processes,
+        stuck=[] if over or not engine.alive else _stuck(state, now),
+        unread=seen.unread,
         next=advice,
     )
+
+
+def _roles(state: State, run_dir: Path, *, engine_there: bool) -> dict[int, str]:
+    """Pid -> what it is. Without an engine: what it left behind, by the mark that all bear."""
+    if engine_there:
+        hosts = {host.pid: f"host {host.host}" for host in state.hosts.values() if host.pid}
+        return {state.engine_pid: "engine", **hosts}
+    pids = [int(entry.name) for entry in Path("/proc").glob("[0-9]*")]
+    return {pid: "left behind" for pid in pids if bears_mark(pid, run_dir)}
 
 
 def _stuck(state: State, now: float) -> list[StuckWorker]:
@@ -99,12 +95,13 @@ def _stuck(state: State, now: float) -> list[StuckWorker]:
                 silent_s=round(silent_s(worker, now), 3),
                 why=f"{doing(worker)}: {why(state, worker, now)}",
                 ends_in_s=round(look.ends_in_s, 3) if look else None,
+                saved_since=state.rows.last_write_at > now - stalled_s(worker, now),
             )
         )
     return found
 
 
-def _judge(reading: Reading, processes: list[Finding], name: str) -> tuple[str, str]:
+def _judge(reading: Reading, found: list[Process], name: str) -> tuple[str, str]:
     """What is wrong in a sentence, empty if nothing is; and the command to type."""
     state, now, engine = reading
     if state.status in ("finished", "stopped"):
@@ -112,12 +109,10 @@ def _judge(reading: Reading, processes: list[Finding], name: str) -> tuple[str, 
     said = verdict(state, now, engine)
     if not engine.alive:
         return said.text, f"pilot-tui resume {name}"
-    stopped = [found for found in processes if found.role == "engine" and found.state == "stopped"]
+    stopped = [item for item in found if item.role == "engine" and item.state == "stopped"]
     if stopped:
-        return (
-            f"{said.text} Its process {stopped[0].pid} is stopped.",
-            f"kill -CONT {stopped[0].pid}",
-        )
+        pid = stopped[0].pid
+        return f"{said.text} Its process {pid} is stopped.", f"kill -CONT {pid}"
     if said.alarm == "needs_you":
         return said.text, f"pilot-tui attach {name}"
     overdue = [
@@ -156,10 +151,7 @@ def _evidence(reading: Reading, run_dir: Path) -> list[str]:
             lines.append(f"process {host.host} (pid {host.pid}) does not answer since {frozen}")
     if state.zombies:
         lines.append(f"{plural(len(state.zombies), 'abandoned thread')} still run")
-    lines.append(_disk(run_dir))
-    if state.memory_percent:
-        lines.append(f"memory {state.memory_percent:.0f} % used")
-    return lines
+    return [*lines, _disk(run_dir), _memory()]
 
 
 def _disk(run_dir: Path) -> str:
@@ -167,78 +159,10 @@ def _disk(run_dir: Path) -> str:
         free = shutil.disk_usage(run_dir).free
     except OSError as error:
         return f"the disk cannot be asked: {error.strerror}"
-    low = ": nearly full" if free < _DISK_LOW else ""
+    low = ": nearly full" if free < _DISK_LOW_BYTES else ""
     return f"{size(free)} free on the disk{low}"
 
 
-def _processes(state: State, *, engine_there: bool) -> list[Finding]:
-    """Engine and hosts, their CPU use measured over `SAMPLE_S`."""
-    if not engine_there:
-        return []
-    import psutil
-
-    wanted = [("engine", state.engine_pid)]
-    wanted += [(f"host {host.host}", host.pid) for host in state.hosts.values() if host.pid]
-    found: dict[int, psutil.Process] = {}
-    for _, pid in wanted:
-        with contextlib.suppress(psutil.Error):
-            found[pid] = psutil.Process(pid)
-            found[pid].cpu_percent()
-    psutil.cpu_percent(interval=SAMPLE_S)
-    return [_finding(role, pid, found.get(pid)) for role, pid in wanted]
-
-
-def _finding(role: str, pid: int, process: "psutil.Process | None") -> Finding:
-    import psutil
-
-    if process is None:
-        return Finding(role, pid, problem="is gone")
-    try:
-        with process.oneshot():
-            return Finding(
-                role,
-                pid,
-                state=process.status(),
-                cpu_percent=round(process.cpu_percent(), 1),
-                rss_bytes=process.memory_info().rss,
-                threads=process.num_threads(),
-                sockets=_sockets(process),
-            )
-    except psutil.NoSuchProcess:
-        return Finding(role, pid, problem="is gone")
-    except psutil.AccessDenied:
-        return Finding(role, pid, problem=f"cannot be read by uid {os.getuid()}")
-
-
-def _sockets(process: "psutil.Process") -> dict[str, int]:
-    """TCP connections by state: many in CLOSE_WAIT are calls that nobody reads any more."""
-    counts: dict[str, int] = {}
-    for connection in process.net_connections("tcp"):
-        counts[connection.status] = counts.get(connection.status, 0) + 1
-    return counts
-
-
-def diagnosis_words(found: Diagnosis) -> list[str]:
-    """The same for a person, line by line."""
-    lines = [found.verdict, ""]
-    lines += [f"  {line}" for line in found.evidence]
-    lines += [f"  {_process_words(process)}" for process in found.processes]
-    lines += [f"  {_worker_words(worker)}" for worker in found.stuck[:_FEW_NAMED]]
-    if len(found.stuck) > _FEW_NAMED:
-        lines.append(f"  and {len(found.stuck) - _FEW_NAMED} more stuck workers")
-    return [*lines, "", f"next: {found.next}"] if found.next else lines
-
-
-def _process_words(process: Finding) -> str:
-    who = f"{process.role}: pid {process.pid} {process.state or process.problem}"
-    if process.problem:
-        return who
-    uses = f"CPU {process.cpu_percent:.0f} %, {size(process.rss_bytes)}, {process.threads} threads"
-    sockets = ", ".join(f"{count} {state}" for state, count in sorted(process.sockets.items()))
-    return f"{who}, {uses}" + (f", sockets: {sockets}" if sockets else "")
-
-
-def _worker_words(worker: StuckWorker) -> str:
-    who = f"worker {worker.worker}, {one_line(worker.task_id, 60)}"
-    ends = "" if worker.ends_in_s is None else f"; ends by itself in {duration(worker.ends_in_s)}"
-    return f"{who}, silent {duration(worker.silent_s)}, {worker.why}{ends}"
+def _memory() -> str:
+    found = processes.machine()
+    return f"{size(found.available_bytes)} of {size(found.memory_bytes)} memory free"

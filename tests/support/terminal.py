@@ -1,0 +1,81 @@
+"""The real program in a real terminal: tmux draws it, the test types and reads."""
+
+import os
+import shutil
+import subprocess
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import pytest
+
+from support.running import wait_for
+
+needs_tmux = pytest.mark.skipif(not shutil.which("tmux"), reason="tmux is not installed")
+
+
+class Terminal:
+    """One tmux pane of a size of its own, on a server of its own."""
+
+    def __init__(self, folder: Path, name: str, size: tuple[int, int] = (120, 40)) -> None:
+        self._socket = folder / f"{name}.tmux"
+        self._folder = folder
+        self._size = size
+
+    def _tmux(self, *words: str) -> str:
+        command = ["tmux", "-S", str(self._socket), *words]
+        return subprocess.run(command, check=True, capture_output=True, text=True).stdout
+
+    def run(self, *command: str, env: Mapping[str, str] | None = None) -> None:
+        """Start a program; the pane stays when it has ended, so that its last words are read."""
+        columns, lines = self._size
+        settings = {**os.environ, "LANG": "C.UTF-8", "TERM": "xterm-256color", **(env or {})}
+        pairs = [f"{name}={value}" for name, value in settings.items() if name != "TMUX"]
+        size = ("-x", str(columns), "-y", str(lines), "-c", str(self._folder))
+        start = ("new-session", "-d", *size, "env", "-i", *pairs, *command)
+        server = ("tmux", "-S", str(self._socket), "-f", "/dev/null")
+        subprocess.run(
+            [*server, *start, ";", "set-option", "-g", "remain-on-exit", "on"], check=True
+        )
+
+    def text(self) -> str:
+        """What is on the screen now."""
+        return self._tmux("capture-pane", "-p")
+
+    def type(self, *keys: str) -> None:
+        """Press keys, by tmux's names."""
+        self._tmux("send-keys", *keys)
+
+    def until(self, what: str | Callable[[str], object], timeout_s: float = 20.0) -> str:
+        """The first screen that shows ``what``."""
+
+        def look() -> str:
+            text = self.text()
+            return text if (what in text if isinstance(what, str) else what(text)) else ""
+
+        try:
+            return wait_for(look, timeout_s)
+        except AssertionError:
+            raise AssertionError(f"never saw {what!r}; the screen is\n{self.text()}") from None
+
+    def seconds_until(self, what: str | Callable[[str], object], timeout_s: float = 20.0) -> float:
+        """How long that took."""
+        began = time.monotonic()
+        self.until(what, timeout_s)
+        return time.monotonic() - began
+
+    @property
+    def dead(self) -> bool:
+        """Whether the program has ended."""
+        return self._tmux("list-panes", "-F", "#{pane_dead}").strip() == "1"
+
+    @property
+    def pid(self) -> int:
+        """The program's pid."""
+        return int(self._tmux("list-panes", "-F", "#{pane_pid}"))
+
+    def close(self) -> None:
+        """End the tmux server, and with it whatever still runs there."""
+        subprocess.run(
+            ["tmux", "-S", str(self._socket), "kill-server"], capture_output=True, check=False
+        )
