@@ -1,7 +1,7 @@
 """A run's past: the state at any moment, what happened around it, what went wrong when.
 
 Apart from the tail, which knows only what is new. One pass over the log folds it and keeps a
-snapshot every few megabytes, so any moment is a snapshot and a short fold away. The answers are
+snapshot every megabyte or so, so any moment is a snapshot and a short fold away. The answers are
 those of the fold itself: the state at T is the fold of all events up to T.
 """
 
@@ -21,10 +21,10 @@ from runner.engine.log import LogReader
 from runner.runs import LOG
 from runner.tail import events_of
 
-SNAPSHOT_EVENTS: Final = 15_000
-SNAPSHOT_BYTES: Final = 2_000_000
+SNAPSHOT_EVENTS: Final = 10_000
+SNAPSHOT_BYTES: Final = 1_400_000
 """A snapshot after so many events, or so many bytes of log where events are long."""
-_PIECE_BYTES: Final = 1_000_000
+_PIECE_BYTES: Final = 500_000
 """Lines are decoded in pieces of this size, so that a seek decodes little in vain."""
 SNAPSHOTS_BYTES: Final = 64_000_000
 """Above this every second snapshot goes and the distance doubles: memory stays bounded."""
@@ -134,7 +134,7 @@ class History:
     # -- reading
 
     def step(self) -> bool:
-        """Take in the next megabyte; False if there is nothing new. Raises OSError."""
+        """Take in the next half megabyte; False if there is nothing new. Raises OSError."""
         piece = next(self._pieces, None)
         if piece is None:
             chunk = self._reader.poll()

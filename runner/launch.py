@@ -28,20 +28,27 @@ def launch(
     run_id: str | None = None,
     limit: int | None = None,
     only: Sequence[str] = (),
+    shard: tuple[int, int] | None = None,
 ) -> RunInfo:
     """Check the plan, make its run folder and start the engine; returns when that answers.
 
-    `PlanError` with every problem, and nothing is started; `StartFailed` with the engine's words.
+    ``shard`` is (part, parts): every part of one plan may run on a machine of its own. `PlanError`
+    with every problem, and nothing is started; `StartFailed` with the engine's words.
     """
     from runner.engine.boot import version
     from runner.engine.config import read_plan
     from runner.engine.folder import create
-    from runner.engine.tasks import TaskSource
 
     document = read_plan(plan, overrides)
-    TaskSource(document.plan, document.source, limit=limit, only=only)
+    document.tasks(limit=limit, only=only, shard=shard)
     run_dir = create(
-        runs_dir, document, run_id=run_id, limit=limit, only=list(only), version=version()
+        runs_dir,
+        document,
+        run_id=run_id,
+        limit=limit,
+        only=list(only),
+        shard=shard,
+        version=version(),
     )
     info = start_engine(run_dir)
     info.notes = twins(info, list_runs(runs_dir))
@@ -58,7 +65,8 @@ def twins(run: RunInfo, others: Sequence[RunInfo]) -> list[str]:
         if not other.live or other.run_id == run.run_id:
             continue
         shared = [url for url in run.endpoints if url in other.endpoints]
-        if run.digests.get("plan") and run.digests.get("plan") == other.digests.get("plan"):
+        same = run.digests.get("plan") and run.digests.get("plan") == other.digests.get("plan")
+        if same and (run.shard is None or run.shard == other.shard):
             notes.append(f"run {other.run_id} is live and has the same plan")
         elif shared:
             notes.append(f"run {other.run_id} is live and calls {shared[0]} too")

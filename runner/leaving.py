@@ -12,6 +12,10 @@ import subprocess
 from pathlib import Path
 from typing import Final, NamedTuple
 
+import msgspec
+
+from runner.runs import LOCK
+
 _LIMIT_S: Final = 2.0
 _SESSION: Final = re.compile(r"/session-[^/]+\.scope")
 _MANAGER: Final = re.compile(r"/user@\d+\.service")
@@ -33,15 +37,16 @@ class Logind(NamedTuple):
     lingers: bool
 
 
-def logout_warning(run_id: str, engine_pid: int) -> LogoutWarning | None:
+def logout_warning(run_id: str, run_dir: Path) -> LogoutWarning | None:
     """What to say when the person leaves; None where the run outlives a logout, or none is known.
 
     Takes some hundredths of a second; two seconds where logind does not answer.
     """
     try:
-        group = Path(f"/proc/{engine_pid}/cgroup").read_text("utf-8", "replace")
+        pid = int(msgspec.json.decode((run_dir / LOCK).read_bytes())["pid"])
+        group = Path(f"/proc/{pid}/cgroup").read_text("utf-8", "replace")
         user = pwd.getpwuid(os.getuid()).pw_name
-    except (OSError, KeyError):
+    except (OSError, KeyError, TypeError, ValueError):
         return None
     if not (_SESSION.search(group) or _MANAGER.search(group)):
         return None

@@ -29,6 +29,8 @@ class RunInfo(Struct, kw_only=True):
     digests: dict[str, str] = {}
     endpoints: list[str] = []
     """Base addresses that it calls."""
+    shard: tuple[int, int] | None = None
+    """Part and number of parts, where the plan is shared between runs."""
     notes: list[str] = []
     """What is worth knowing at its start, e.g. that another live run calls the same endpoint."""
 
@@ -39,6 +41,7 @@ class _About(Struct, kw_only=True):
     created: float = 0.0
     digests: dict[str, str] = {}
     endpoints: list[str] = []
+    shard: tuple[int, int] | None = None
 
 
 def runs_folder(given: str | None = None) -> Path:
@@ -83,6 +86,7 @@ def about(run_dir: Path) -> RunInfo | None:
         live=engine_alive(run_dir),
         digests=found.digests,
         endpoints=found.endpoints,
+        shard=found.shard,
     )
 
 

@@ -38,6 +38,7 @@ from tui.source import (
     Timeline,
 )
 from tui.theme import DEFAULT, Palette, load_themes, shipped_folder
+from tui.view.look import Mode
 from tui.wire import WireMixin
 
 FRAMES_PER_S = 4
@@ -58,6 +59,7 @@ class Options:
     themes: dict[str, Palette] = field(default_factory=_shipped_themes)
     palette: Palette | None = None
     glyphs: Glyphs = UNICODE
+    view: Mode = "auto"
     keys: dict[str, str] = field(default_factory=dict[str, str])
     """Action -> key, where the user's config says otherwise."""
     notes: Sequence[str] = ()
@@ -128,7 +130,9 @@ class PilotApp(WireMixin, App[str]):
         self.theme = self.palette.name
         if self.options.keys:
             self.set_keymap(self.options.keys)
-        self.push_screen(RunScreen(self.view, self.orders))
+        screen = RunScreen(self.view, self.orders)
+        screen.look.mode = self.options.view
+        self.push_screen(screen)
         if self.options.notes:
             self.notice("; ".join(self.options.notes))
         self._listen(self.source)

@@ -31,7 +31,7 @@ else:
 
 
 textual_screen.UPDATE_PERIOD = 1 / 240  # pyright: ignore[reportPrivateImportUsage]
-"""A changed screen is drawn after this time at most. Textual's 1/60 s is half of what a key may take
+"""A changed screen is drawn after this time at most. Textual's 1/60 s is more than a key may take
 to show; frames are few here, so nothing is drawn more often."""
 
 

@@ -86,7 +86,7 @@ def _signal(handles: Mapping[int, int], number: signal.Signals) -> None:
 def _wait(handles: Mapping[int, int], limit_s: float) -> set[int]:
     """Those that are gone within ``limit_s``: a pidfd is readable once its process has ended."""
     until = time.monotonic() + limit_s
-    left = dict(handles)
+    left: dict[int, int] = {**handles}
     while left and (rest := until - time.monotonic()) > 0:
         ready = set(select.select(list(left.values()), [], [], rest)[0])
         left = {pid: handle for pid, handle in left.items() if handle not in ready}

@@ -120,13 +120,13 @@ def _evidence(scene: Scene) -> list[str]:
     used = [process.cpu_percent for process in processes]
     held = sum(process.rss_bytes for process in processes)
     ages = [scene.now - process.started_at for process in processes]
+    who = plural(len(processes), "process", "processes")
+    threads = plural(sum(process.threads for process in processes), "thread")
+    room = f"{size(machine.available_bytes)} of {size(machine.memory_bytes)} free"
     lines = [
-        f"{plural(len(processes), 'process', 'processes')}, "
-        f"{plural(sum(process.threads for process in processes), 'thread')}, "
-        f"started {duration(max(ages))} to {duration(min(ages))} ago",
+        f"{who}, {threads}, started {duration(max(ages))} to {duration(min(ages))} ago",
         f"CPU over {scene.window_s:g} s: {sum(used):.1f} % together, {max(used):.1f} % the busiest",
-        f"memory {size(held)} together, {size(machine.available_bytes)} of "
-        f"{size(machine.memory_bytes)} free",
+        f"memory {size(held)} together, {room}",
     ]
     if states := _states(processes):
         counts = ", ".join(f"{count} {state}" for state, count in states.most_common())

@@ -61,7 +61,7 @@ def look(roles: Mapping[int, str], window_s: float) -> Seen:
         time.sleep(window_s)
     took = time.monotonic() - began
     unread: list[Unread] = []
-    ages = _ages(unread) if first else {}
+    ages: Mapping[int, Silence] = _ages(unread) if first else {}
     found = [
         _process(first[pid], role, took, ages)
         if pid in first

@@ -16,7 +16,10 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 _TICK_S: Final = 1.0 / os.sysconf("SC_CLK_TCK")
-_BURNS: Final = 0.5
+_BURNS: Final = 0.05
+"""Share of a core. The others in a frozen host use none at all, and on a machine with more to do
+than it has cores the culprit itself gets little."""
+_AHEAD: Final = 2.0
 _TAIL_BYTES: Final = 8 * 1024
 _PRINT_S: Final = 0.15
 _SYS_TGKILL: Final = {"x86_64": 234, "aarch64": 131}
@@ -45,16 +48,22 @@ def thread_times(pid: int, threads: Mapping[int, int]) -> dict[int, ThreadTime]:
 def culprit(
     before: Mapping[int, ThreadTime], after: Mapping[int, ThreadTime], apart_s: float
 ) -> int | None:
-    """The worker whose thread runs and used most of the CPU between two looks; None if none did."""
-    best: tuple[float, int] | None = None
-    for worker, now in after.items():
-        then = before.get(worker)
-        if then is None or now.state != "R" or apart_s <= 0:
-            continue
-        share = (now.cpu_s - then.cpu_s) / apart_s
-        if share >= _BURNS and (best is None or share > best[0]):
-            best = (share, worker)
-    return best[1] if best else None
+    """The worker whose thread runs and used most of the CPU between two looks.
+
+    None if none did, or if another used half as much: then no single thread held the others up.
+    """
+    if apart_s <= 0:
+        return None
+    used = sorted(
+        ((now.cpu_s - before[worker].cpu_s) / apart_s, worker, now.state)
+        for worker, now in after.items()
+        if worker in before
+    )
+    if not used:
+        return None
+    share, worker, state = used[-1]
+    second = used[-2][0] if len(used) > 1 else 0.0
+    return worker if state == "R" and share >= _BURNS and share >= _AHEAD * second else None
 
 
 def print_stack(pid: int, thread: int) -> bool:

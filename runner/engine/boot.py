@@ -81,8 +81,8 @@ class Engine:
         document = document_of(run_dir, self._about, check_entry=False)
         if past.state.plan is not None:
             document = _as_agreed(document, past.state)
-        source = TaskSource(
-            document.plan, document.source, limit=self._about.limit, only=self._about.only
+        source = document.tasks(
+            limit=self._about.limit, only=self._about.only, shard=self._about.shard
         )
         adopt_emergencies(run_dir, self._about.run_id, emergency_folders())
         live, found = survey(run_dir, past.digests)

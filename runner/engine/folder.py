@@ -40,6 +40,8 @@ class About(Struct, kw_only=True, omit_defaults=True):
     digests: dict[str, str] = {}
     limit: int | None = None
     only: list[str] = []
+    shard: tuple[int, int] | None = None
+    """Part and number of parts, of a plan that is shared between runs."""
     control: str = ""
     endpoints: list[str] = []
     retry: list[str] = []
@@ -66,6 +68,7 @@ def create(
     run_id: str | None,
     limit: int | None,
     only: list[str],
+    shard: tuple[int, int] | None,
     version: str,
 ) -> Path:
     """A fresh folder (0700) with plan and ``run.json``; `RunExists` if the id is taken."""
@@ -93,6 +96,7 @@ def create(
         endpoints=[endpoint.base_url for endpoint in document.plan.endpoints],
         limit=limit,
         only=only,
+        shard=shard,
     )
     save(run_dir, found)
     os.close(os.open(run_dir / LOCK, os.O_RDWR | os.O_CREAT, 0o600))

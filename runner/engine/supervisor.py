@@ -28,6 +28,8 @@ START_S: Final = 60.0
 ZYGOTE_WAIT_S: Final = 1.0
 SUSPECT_HOSTS: Final = 4
 """From this many hosts on, more than half of them late at once means the machine is suspected."""
+STATUS_S: Final = 0.3
+"""How long the death of a host waits for the zygote's word on how it died; 1 ms as a rule."""
 PROCESS_KILL_S: Final = 0.5
 """With a process per attempt: from the order to SIGKILL of its group."""
 TOLD_BYTES: Final = 4000
@@ -150,6 +152,10 @@ class Supervisor:
 
     def _watch(self, link: HostLink, now: float) -> None:
         silent = now - link.heard
+        if link.died_at:
+            if now - link.died_at >= STATUS_S:
+                self.bury(link, "it exited", now)
+            return
         if not link.ready:
             if now - link.started > START_S:
                 link.kill(f"did not come up within {START_S:.0f} s")
@@ -225,8 +231,10 @@ class Supervisor:
     # --------------------------------------------------------------------------------- death
 
     def on_death(self, link: HostLink, now: float) -> None:
-        """Its pidfd says that it is dead."""
-        self.bury(link, link.why_killed or "it exited", now)
+        """Its pidfd says that it is dead. The zygote says how, a moment later."""
+        if link.why_killed:
+            self.bury(link, link.why_killed, now)
+        link.died_at = link.died_at or now
 
     def _bury_unknown(self, link: HostLink, now: float) -> None:
         """A host that was never known by pid has no pidfd to tell of its death."""

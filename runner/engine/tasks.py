@@ -37,13 +37,20 @@ class TaskSource:
     of all), so that a run cut short has about as many tasks of every cell.
 
     ``only`` keeps tasks by task id, or by source id with all their cells; ``limit`` keeps the first
-    tasks in the plan's order. Safe for use by several threads.
+    tasks in the plan's order; ``shard`` keeps the i-th of n parts of what is left, i from 1. Safe
+    for use by several threads.
     """
 
     def __init__(
-        self, plan: Plan, source: SourceFile, *, limit: int | None = None, only: Sequence[str] = ()
+        self,
+        plan: Plan,
+        source: SourceFile,
+        *,
+        limit: int | None = None,
+        only: Sequence[str] = (),
+        shard: tuple[int, int] | None = None,
     ) -> None:
-        """`PlanError` if the matrix or ``only`` leaves no task, or an id of it is unknown."""
+        """`PlanError` if matrix, ``only`` or ``shard`` leaves no task, or an id is unknown."""
         self._source = source
         self._models = [model.name for model in plan.models]
         self._traits: dict[int, list[Label]] = {}
@@ -71,6 +78,8 @@ class TaskSource:
             self._keep_only(only)
         if limit is not None:
             self._keep_first(limit, by_model=plan.run.order == "by-model")
+        if shard is not None:
+            self._keep_shard(*shard)
 
     def __len__(self) -> int:
         """How many tasks the run has."""
@@ -259,6 +268,25 @@ class TaskSource:
         else:
             keep = _deal(counts, limit)
         self._picked = [picked[:n] for picked, n in zip(self._picked, keep, strict=False)]
+
+    def _keep_shard(self, part: int, parts: int) -> None:
+        """Deal lines and cells out diagonally: each part gets about as many of every cell."""
+        problem = ""
+        if not 1 <= part <= parts:
+            problem = f"must be I/N with I from 1 to N, not {part}/{parts}"
+        else:
+            self._picked = [
+                [base for base in picked if self._diagonal(base, model) % parts == part - 1]
+                for model, picked in enumerate(self._picked)
+            ]
+            if not len(self):
+                problem = f"no task falls to part {part} of {parts}"
+        if problem:
+            raise PlanError([Problem(file="--shard", key="", text=problem)])
+
+    def _diagonal(self, base: int, model: int) -> int:
+        at, cell = divmod(base, self._cells)
+        return at + cell + model
 
 
 def _deal(counts: Sequence[int], limit: int) -> list[int]:

@@ -4,6 +4,8 @@ import os
 from pathlib import Path
 from typing import Any
 
+from textual._compositor import LayoutUpdate
+
 from runner import EngineSeen
 from tui.app import Options, PilotApp
 from tui.glyphs import UNICODE, Glyphs
@@ -62,13 +64,18 @@ def answer(app: PilotApp, text: str, *, ok: bool = True) -> None:
     app.on_source(Answer(1, text, ok))
 
 
+def whole_frame(app: PilotApp) -> LayoutUpdate:
+    """What Textual would send for the whole screen, dialogs over it included."""
+    update = app.screen._compositor.render_update(full=True, screen_stack=app._background_screens)
+    assert isinstance(update, LayoutUpdate)
+    return update
+
+
 def drawn(app: PilotApp) -> list[str]:
     """The lines on the screen, as text, from what the compositor would send."""
     width, height = app.size
     rows = [[" "] * width for _ in range(height)]
-    update = app.screen._compositor.render_update(
-        full=True, screen_stack=app._background_screens
-    )
+    update = whole_frame(app)
     for y, line in enumerate(update.strips):
         text = "".join(segment.text for strip in line for segment in strip)
         rows[y] = list(text)
@@ -78,9 +85,7 @@ def drawn(app: PilotApp) -> list[str]:
 def styles(app: PilotApp) -> list[str]:
     """For each line the runs of one style: ``0-12 bold #f2f6f9 on #0e1318``."""
     found: list[str] = []
-    update = app.screen._compositor.render_update(
-        full=True, screen_stack=app._background_screens
-    )
+    update = whole_frame(app)
     for y, line in enumerate(update.strips):
         x, runs, last, start = 0, [], None, 0
         for strip in line:

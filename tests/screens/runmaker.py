@@ -8,6 +8,7 @@ import random
 from pathlib import Path
 
 from runner.core import events as ev
+from runner.core.outcomes import Then
 from runner.core.plan import (
     Endpoint,
     Limits,
@@ -142,7 +143,12 @@ class RunMaker:
         )
 
     def end(
-        self, worker: int, attempt_id: str, outcome: str = "passed", cause: str = "", then="final"
+        self,
+        worker: int,
+        attempt_id: str,
+        outcome: str = "passed",
+        cause: str = "",
+        then: Then = "final",
     ) -> None:
         self.row += 1
         task, _, attempt = attempt_id.rpartition(".")

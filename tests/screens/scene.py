@@ -4,10 +4,14 @@
 Everything is folded by the real fold; nothing here builds a state by hand.
 """
 
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
+
+from rows_on_disk import row as make_row
+from rows_on_disk import write as write_rows
 
 from runner import EngineSeen, State, events, fold
 from runner import events as ev
@@ -24,6 +28,7 @@ from runner.core.plan import (
     Tasks,
     Watch,
 )
+from runner.core.rows import Row
 from tui.runview import RunView
 
 NAMES = (
@@ -102,6 +107,7 @@ class Story:
         self.workers = workers
         self.now = START + lasted_s
         self.rows = 0
+        self.bodies = b""
         self.model_of = [model for model in MODELS for _ in range(model[3])]
         self.log.add(
             START,
@@ -165,6 +171,23 @@ class Story:
                 cost=0.0003,
             ),
         )
+
+    def message(
+        self, worker: int, attempt_id: str, turn: int, at: float, role: str, text: str
+    ) -> None:
+        body = json.dumps({"role": role, "content": text}).encode()
+        self.log.add(
+            at,
+            ev.MessageAdded(
+                attempt_id=attempt_id,
+                worker=worker,
+                turn=turn,
+                role=role,
+                offset=len(self.bodies),
+                length=len(body),
+            ),
+        )
+        self.bodies += body + b"\n"
 
     def end(self, worker: int, attempt_id: str, at: float, outcome: str, cause: str = "") -> None:
         self.rows += 1
@@ -289,11 +312,38 @@ def _healthy(story: Story, worker: int) -> None:
     )
 
 
+TALK = (
+    ("bash", "grep -rn 'def _eval_is_zero' sympy/core", "I look for where this is decided."),
+    ("read", "sympy/core/mul.py 1290-1340", "The product decides it in Mul."),
+    ("edit", "sympy/core/mul.py +12 -3", "An infinite factor makes it undecided, not zero."),
+    ("bash", "pytest -q sympy/core/tests/test_arit.py", "I check the tests beside it."),
+)
+
+
+def _talk(story: Story, worker: int, attempt_id: str, turn: int, at: float) -> None:
+    """What the model said in one turn, and what its tool answered."""
+    tool, detail, said = TALK[turn % len(TALK)]
+    story.message(worker, attempt_id, turn, at, "assistant", said)
+    story.log.add(
+        at + 0.01, ev.ToolStarted(attempt_id=attempt_id, worker=worker, tool=tool, detail=detail)
+    )
+    story.message(worker, attempt_id, turn, at + 0.2, "tool", f"$ {detail}\n(4 lines)\nok")
+    story.log.add(
+        at + 0.2,
+        ev.ToolEnded(attempt_id=attempt_id, worker=worker, tool=tool, ok=True, elapsed_s=0.2),
+    )
+
+
 def _stuck_in_tool(story: Story, worker: int) -> None:
     now = story.now
     attempt_id = story.start(worker, now - 246, 1, "sympy-20590")
+    story.message(worker, attempt_id, 0, now - 245, "user", "Fix sympy-20590. Tests must pass.")
     for turn, took in enumerate((1.1, 0.9, 1.4, 2.1, 0.9, 1.4, 0.6, 0.6, 0.9, 0.6), 1):
         story.call(worker, attempt_id, turn, now - 240 + turn * 9, took)
+        if turn < 10:
+            _talk(story, worker, attempt_id, turn, now - 240 + turn * 9 + took + 0.05)
+    last = "I will run the test suite now."
+    story.message(worker, attempt_id, 10, now - 144, "assistant", last)
     story.log.add(
         now - 143,
         ev.ToolStarted(
@@ -373,14 +423,61 @@ TROUBLED = {82: _stuck_in_tool, 49: _stalled_stream, 0: _no_byte, 29: _backing_o
 
 def fleet_log(workers: int = 100, ended: int = 395, lasted_s: float = 11_520) -> list[ev.Event]:
     """The night of the wireframe. With fewer workers the troubled ones get lower numbers."""
+    return fleet_story(workers, ended, lasted_s).log.lines()
+
+
+def fleet_story(workers: int = 100, ended: int = 395, lasted_s: float = 11_520) -> Story:
+    """The same with the bodies of its messages."""
     story = Story(workers, 1500 if workers >= 50 else 60, lasted_s)
     _ended(story, ended, story.now - 1000)
     _capacity(story, story.now - 1000)
-    troubled = TROUBLED if workers > 82 else dict(zip((2, 5, 7, 9), TROUBLED.values(), strict=True))
+    low: list[int] = [2, 5, 7, 9]
+    troubled = TROUBLED if workers > 82 else dict(zip(low, TROUBLED.values(), strict=True))
     for worker in range(workers):
         troubled.get(worker, _healthy)(story, worker)
     story.pulse(story.now - 0.4, [])
-    return story.log.lines()
+    return story
+
+
+def write_run(run_dir: Path) -> list[ev.Event]:
+    """The night of the wireframe as a run folder: log, transcript and result rows."""
+    story = fleet_story()
+    found = story.log.lines()
+    run_dir.mkdir(parents=True, exist_ok=True)
+    (run_dir / "events.jsonl").write_bytes(b"".join(events.encode(event) for event in found))
+    (run_dir / "transcript.jsonl").write_bytes(story.bodies)
+    ended = [event for event in found if isinstance(event, ev.AttemptEnded)]
+    write_rows(run_dir, [_row(event) for event in ended])
+    return found
+
+
+PROMPTS = ("optimal", "flawed_missing_step", "flawed_wrong_tool", "cot")
+
+
+def _row(event: ev.AttemptEnded) -> Row:
+    name, endpoint, deployments, _ = next(model for model in MODELS if model[0] == event.model)
+    score = {"passed": 1.0, "partial": 0.5, "failed": 0.0}.get(event.outcome)
+    return make_row(
+        event.row,
+        event.task_id,
+        event.outcome,
+        run_id="7f3a",
+        attempt_id=event.attempt_id,
+        model=name,
+        endpoint=endpoint,
+        deployment=deployments[0],
+        cause=event.cause,
+        score=score,
+        prompt_type=PROMPTS[event.row % len(PROMPTS)],
+        started_at=event.at - 60,
+        elapsed_s=20.0 + event.row * 7 % 90,
+        turns=4 + event.row % 17,
+        calls=5 + event.row % 17,
+        tokens_in=9000 + event.row * 13,
+        tokens_out=600 + event.row,
+        worker=event.worker,
+        host=event.host,
+    )
 
 
 def small_log(workers: int = 12) -> list[ev.Event]:

@@ -13,8 +13,9 @@ from tui.app import PilotApp
 from tui.keys import BY_ID, KEYS, remapped
 from tui.runview import RunView
 from tui.screens.dialogs import Ask, Prompt
-from tui.screens.help import Help
+from tui.screens.help import Help, HelpBody
 from tui.screens.run import RunScreen
+from tui.view.layout import Shape
 
 Play = Callable[[PilotApp, Pilot[str], StillSource], Awaitable[None]]
 STUCK = "a0082-1"
@@ -228,7 +229,7 @@ def test_v_goes_through_the_four_shapes() -> None:
 
 
 @pytest.mark.parametrize("shape", ["cards", "rows", "board", "strip"])
-def test_click_finds_the_worker_it_hits(shape: str) -> None:
+def test_click_finds_the_worker_it_hits(shape: Shape) -> None:
     async def steps(app: PilotApp, pilot: Pilot[str], source: StillSource) -> None:
         screen(app).set_mode(shape)
         await pilot.pause()
@@ -321,7 +322,7 @@ def test_help_names_every_key() -> None:
     async def steps(app: PilotApp, pilot: Pilot[str], source: StillSource) -> None:
         await press(pilot, "question_mark")
         assert isinstance(app.screen, Help)
-        text = "\n".join(line.text for line in app.screen.query_one("#help")._lines)
+        text = "\n".join(line.text for line in app.screen.query_one(HelpBody)._lines)
         for key in KEYS:
             assert key.words in text, key.id
         await press(pilot, "escape")
@@ -398,7 +399,7 @@ def test_mouse_and_redraw_keys_do_no_harm() -> None:
 def test_keys_of_a_config_file_replace_ours() -> None:
     async def run() -> None:
         view = view_of(fleet_log())
-        app, source = app_on(view, keys={"kill": "k"})
+        app, _source = app_on(view, keys={"kill": "k"})
         async with app.run_test(size=(120, 40)) as pilot:
             await press(pilot, "k")
             assert isinstance(app.screen, Ask)

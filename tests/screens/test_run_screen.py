@@ -154,9 +154,7 @@ HOSTILE = "\x1b[2J\x1b]0;owned\x07[bold red]x[/]\u202eevil\u200b\n\r\tend 中文
 def test_strings_of_strangers_drive_nothing(size: str) -> None:
     found = small_log()
     for event in found:
-        if isinstance(event, events.AttemptStarted):
-            event.task_id = HOSTILE + event.task_id
-        elif isinstance(event, events.AttemptEnded):
+        if isinstance(event, (events.AttemptStarted, events.AttemptEnded)):
             event.task_id = HOSTILE + event.task_id
         elif isinstance(event, events.ToolStarted):
             event.tool, event.detail = HOSTILE, HOSTILE * 1000

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from rich.console import Console
 from rich.segment import Segment
 from rich.style import Style
-from rig import StillSource, themes
+from rig import StillSource, themes, whole_frame
 from scene import fleet_log, view_of
 from textual._compositor import ChopsUpdate, LayoutUpdate
 from textual.drivers.headless_driver import HeadlessDriver
@@ -183,7 +183,7 @@ def feed(stream: pyte.Stream, app: TerminalApp) -> int:
 
 def full(app: TerminalApp, size: tuple[int, int]) -> list[list[tuple[Any, ...]]]:
     screen = pyte.Screen(*size)
-    update = app.screen._compositor.render_update(full=True, screen_stack=app._background_screens)
+    update = whole_frame(app)
     data = update.render_segments(app.console)
     pyte.Stream(screen).feed(data.replace("\n", "\r\n"))
     return cells(screen)

@@ -78,7 +78,14 @@ def test_a_viewer_that_looks_at_that_moment_refuses_nobody(tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize(
-    "inside", [b"", b"garbage", b'{"pid": "x"}', b'{"boot_id":"\xff"}', b'{"pid":1,"boot_id":"","started":1e300}']
+    "inside",
+    [
+        b"",
+        b"garbage",
+        b'{"pid": "x"}',
+        b'{"boot_id":"\xff"}',
+        b'{"pid":1,"boot_id":"","started":1e300}',
+    ],
 )
 def test_what_stands_inside_is_for_messages_only(tmp_path: Path, inside: bytes) -> None:
     path = tmp_path / LOCK
@@ -88,7 +95,7 @@ def test_what_stands_inside_is_for_messages_only(tmp_path: Path, inside: bytes) 
     os.pwrite(first, inside, 0)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(lock, "WAIT_S", 0.0)
-        with pytest.raises(RunLocked, match="is held by another engine$"):
+        with pytest.raises(RunLocked, match=r"is held by another engine$"):
             acquire(path, Holder(2, "", 0.0))
     os.close(first)
 

@@ -22,8 +22,8 @@ def recorded(stop: Stop, outcomes: list[str]) -> Story:
 )
 def test_error_rate(bad: int, good: int, pauses: bool) -> None:
     story = recorded(
-        Stop(error_rate=0.5, over=10), ["passed"] * good + ["errored", "timed_out"] * (bad // 2)
-        + ["errored"] * (bad % 2),
+        Stop(error_rate=0.5, over=10),
+        ["passed"] * good + ["errored", "timed_out"] * (bad // 2) + ["errored"] * (bad % 2),
     )
     assert bool(brake(story.state)) is pauses
 

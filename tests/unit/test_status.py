@@ -33,7 +33,7 @@ RUN: dict[str, Any] = {
     "api": dict,
     "workers": list,
 }
-TASKS = dict.fromkeys(("total", "pending", "running", "done"), int)
+TASKS: dict[str, Any] = {"total": int, "pending": int, "running": int, "done": int}
 ROWS: dict[str, Any] = {
     "written": int,
     "waiting": int,
@@ -148,9 +148,7 @@ def busy() -> Story:
     story.starts_host()
     story.saves(story.ends(story.runs("t0")))
     attempt = story.runs()
-    story.emit(
-        ev.CallEnded(attempt_id=attempt, worker=0, n=1, latency_s=0.5, bytes=9, how="ok")
-    )
+    story.emit(ev.CallEnded(attempt_id=attempt, worker=0, n=1, latency_s=0.5, bytes=9, how="ok"))
     story.calls(attempt, n=2)
     story.now = 20
     story.emit(

@@ -113,9 +113,7 @@ def test_a_frozen_host_is_the_reason_whatever_the_phase(story: Story) -> None:
     assert told(story, 2) == "its process 0 does not answer since 3s"
 
 
-@pytest.mark.parametrize(
-    ("share", "expected"), [(0.0, 1.0), (0.5, 3.0), (0.95, 5.0), (1.0, 5.0)]
-)
+@pytest.mark.parametrize(("share", "expected"), [(0.0, 1.0), (0.5, 3.0), (0.95, 5.0), (1.0, 5.0)])
 def test_quantile(share: float, expected: float) -> None:
     assert quantile([(0, 5.0), (0, 1.0), (0, 3.0), (0, 2.0), (0, 4.0)], share) == expected
     assert quantile([], share) is None

@@ -17,7 +17,7 @@ _FILE = click.Path(path_type=Path, dir_okay=False)
 
 
 @click.command()
-@click.argument("plan", metavar="PLAN.toml", type=click.Path(path_type=Path))
+@click.argument("plan", metavar="PLAN", type=click.Path(path_type=Path))
 @click.option("--probe", is_flag=True, help="Also make one call to each deployment.")
 @click.option("--set", "pairs", metavar="KEY=VALUE", multiple=True, help="Change a plan key.")
 @json_option

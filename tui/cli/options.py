@@ -34,6 +34,23 @@ class RunName(click.ParamType[str]):
         return [CompletionItem(name) for name in (*names, "latest") if name.startswith(incomplete)]
 
 
+class Shard(click.ParamType[tuple[int, int]]):
+    """``I/N``: the I-th of N parts, from 1."""
+
+    name = "shard"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[int, int]:
+        """The two numbers; a usage error for anything else."""
+        if isinstance(value, tuple):
+            return value
+        part, slash, parts = str(value).partition("/")
+        if slash and part.isdecimal() and parts.isdecimal() and 1 <= int(part) <= int(parts):
+            return int(part), int(parts)
+        self.fail(f"{value!r} is not I/N with I from 1 to N, e.g. 2/4", param, ctx)
+
+
 def _folder(ctx: click.Context, _param: click.Parameter, value: str | None) -> Path:
     """The option here, else the one given before the command, else the default."""
     outer = ctx.parent.params.get("runs_dir") if ctx.parent else None

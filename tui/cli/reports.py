@@ -1,4 +1,4 @@
-"""``report``, ``incidents``, ``verify``, ``doctor``, ``loops``: judgements on what a run left."""
+"""``report``, ``incidents``, ``verify``, ``loops``: judgements on what a run left."""
 
 import time
 from pathlib import Path
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 import msgspec
 
-from runner import RunInfo, duration, list_runs, one_line
+from runner import RunInfo, duration, one_line
 from tui.cli.options import (
     RunName,
     accepts_runs_dir,
@@ -19,7 +19,7 @@ from tui.cli.options import (
 )
 
 if TYPE_CHECKING:
-    from runner import Diagnosis, Evaluation, Format, Unscored
+    from runner import Evaluation, Format, Unscored
 
 NOT_OK: Final = 1
 _FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
@@ -124,43 +124,6 @@ def verify(run: str | None, as_json: bool, runs_dir: Path) -> int:
         for finding in found.findings:
             click.echo(f"  {one_line(finding, 300)}")
     return 0 if found.ok else NOT_OK
-
-
-@click.command()
-@run_argument(required=False)
-@json_option
-@runs_dir_option
-def doctor(run: str | None, as_json: bool, runs_dir: Path) -> int:
-    """Look at a run's processes, workers, results, disk and memory. Exit 1 if it hangs.
-
-    Without RUN: all your live runs.
-    """
-    from runner import diagnose, diagnosis_words
-
-    found = [diagnose(info.run_dir) for info in _patients(run, runs_dir)]
-    if as_json:
-        values = msgspec.to_builtins(found)
-        print_json(values[0] if run else values)
-    elif not found:
-        click.echo("no run of yours is live")
-    else:
-        for number, diagnosis in enumerate(found):
-            click.echo("\n" if number else "", nl=False)
-            _print_diagnosis(diagnosis, diagnosis_words(diagnosis))
-    return 0 if all(item.healthy for item in found) else NOT_OK
-
-
-def _patients(run: str | None, runs_dir: Path) -> list[RunInfo]:
-    if run:
-        return [named(run, runs_dir)]
-    return [info for info in list_runs(runs_dir) if info.live]
-
-
-def _print_diagnosis(diagnosis: "Diagnosis", lines: list[str]) -> None:
-    word = "healthy" if diagnosis.healthy else "NOT HEALTHY"
-    click.echo(f"{one_line(diagnosis.run_id, 60)}: {word}")
-    for line in lines:
-        click.echo(line)
 
 
 @click.group()

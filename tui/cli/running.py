@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 from runner import RunInfo, command, end_of, engine_alive
-from tui.cli.options import named, run_argument, runs_dir_option
+from tui.cli.options import Shard, named, run_argument, runs_dir_option
 from tui.cli.showing import has_screen, outcome, show
 
 TOUR = "tour: something hangs. n finds it, x ends it, r runs it again, ? shows all keys"
@@ -29,7 +29,7 @@ def overrides_of(
 
 
 @click.command()
-@click.argument("plan", metavar="PLAN.toml", type=click.Path(path_type=Path))
+@click.argument("plan", metavar="PLAN", type=click.Path(path_type=Path))
 @click.option(
     "--workers", metavar="N", type=click.IntRange(1, 4096), help="Instead of run.workers."
 )
@@ -39,6 +39,7 @@ def overrides_of(
 @click.option("--seed", metavar="N", type=int, help="Instead of run.seed.")
 @click.option("--limit", metavar="N", type=click.IntRange(min=1), help="Only the first N tasks.")
 @click.option("--task", "tasks", metavar="ID", multiple=True, help="Only this task; repeatable.")
+@click.option("--shard", metavar="I/N", type=Shard(), help="Only the I-th of N parts of the plan.")
 @click.option("--set", "pairs", metavar="KEY=VALUE", multiple=True, help="Change a plan key.")
 @runs_dir_option
 def run(  # noqa: PLR0913, PLR0917  one parameter an option is click's way
@@ -50,10 +51,14 @@ def run(  # noqa: PLR0913, PLR0917  one parameter an option is click's way
     seed: int | None,
     limit: int | None,
     tasks: tuple[str, ...],
+    shard: tuple[int, int] | None,
     pairs: tuple[str, ...],
     runs_dir: Path,
 ) -> int:
     """Start a plan and open the dashboard on it.
+
+    PLAN is a file, or a ready plan of the PILOT benchmark: pilot:5.1 to pilot:5.5, which only lack
+    models: --set models=NAME,NAME, and --set endpoints.main.base_url=URL for your own server.
 
     The run goes on when the dashboard is left or the connection drops. Without a terminal it is
     told in plain lines; then Ctrl-C stops the run, and once more ends it at once.
@@ -67,6 +72,7 @@ def run(  # noqa: PLR0913, PLR0917  one parameter an option is click's way
         run_id=run_id,
         limit=limit,
         only=tasks,
+        shard=shard,
     )
     for note in info.notes:
         click.echo(f"note: {note}", err=True)

@@ -11,12 +11,16 @@ import click
 
 from runner import list_runs, one_line, state_word
 from tui.app import Options, PilotApp
+from tui.cli.showing import say_logout
 from tui.glyphs import choose
 from tui.runview import Kind, RunView
 from tui.source import LiveSource, ReplaySource, Source
+from tui.source.terminal import TerminalWatch
 from tui.theme import ThemeError, load_themes, pick, shipped_folder
 
 FAILED: Final = 3
+SIGNALLED: Final = 128
+OVER: Final = ("finished", "stopped")
 
 
 def themes_folder() -> Path:
@@ -49,9 +53,17 @@ def watch_past(run_dir: Path, *, at: float | None, speed: float) -> None:
 def _open(run_dir: Path, source: Source, kind: Kind, *, read_only: bool, note: str = "") -> None:
     view = RunView(run_dir, kind=kind, read_only=read_only)
     app = PilotApp(view, source, options(note))
-    said = app.run()
+    with TerminalWatch(lambda number: app.exit(return_code=SIGNALLED + number)) as watch:
+        said = app.run()
+    goes_on = kind == "live" and view.engine.alive and view.state.status not in OVER
+    if watch.signalled and goes_on:
+        said = f"the run goes on; watch it: pilot-tui attach {view.state.run_id}"
     if said:
         click.echo(one_line(said, 500))
+    if goes_on:
+        say_logout(view.state.run_id, run_dir)
+    if watch.signalled:
+        raise click.exceptions.Exit(SIGNALLED + watch.signalled)
     if app.return_code:
         raise click.exceptions.Exit(FAILED)
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import click
 
-from runner import RunInfo, end_of, engine_alive
+from runner import RunInfo, end_of, engine_alive, logout_warning
 
 STOPPED = 3
 
@@ -27,6 +27,7 @@ def show(info: RunInfo, *, headless: bool, detach: bool, note: str = "") -> int:
     """Show a run whose engine runs; the exit code."""
     if detach:
         click.echo(f"run     {info.run_id}\nfolder  {info.run_dir}\nattach  {attach_line(info)}")
+        say_logout(info.run_id, info.run_dir)
         return 0
     if headless or not has_screen():
         from tui.headless import tell_run
@@ -38,6 +39,13 @@ def show(info: RunInfo, *, headless: bool, detach: bool, note: str = "") -> int:
 def attach_line(info: RunInfo) -> str:
     """What to type to see the run again, from any folder: its id is in the user's list."""
     return f"pilot-tui attach {info.run_id}"
+
+
+def say_logout(run_id: str, run_dir: Path) -> None:
+    """Say it where a logout would end the run, with the command that prevents it."""
+    warning = logout_warning(run_id, run_dir)
+    if warning is not None:
+        click.echo(f"careful: {warning.text}. To prevent it:\n  {warning.command}", err=True)
 
 
 def dashboard(run_dir: Path, *, read_only: bool = False, note: str = "") -> int:

@@ -20,8 +20,8 @@ class Presses(Protocol):
 class RunViewScreen(Screen[None]):
     """A screen over a run.
 
-    The app sets ``view.now`` and calls `redraw` on the screens in sight: four times a second, once a
-    second when the terminal lost the focus. `redraw` must be cheap when nothing changed
+    The app sets ``view.now`` and calls `redraw` on the screens in sight: four times a second, once
+    a second when the terminal lost the focus. `redraw` must be cheap when nothing changed
     (`tui.widgets.lines` sees to that).
     """
 

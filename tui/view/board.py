@@ -57,9 +57,7 @@ def _label(view: RunView, layout: Layout, row: int) -> Line:
     return Line().add(f" {label}".ljust(layout.label), DIM)
 
 
-def _cell(
-    line: Line, view: RunView, look: Look, layout: Layout, index: int, *, lit: bool
-) -> None:
+def _cell(line: Line, view: RunView, look: Look, layout: Layout, index: int, *, lit: bool) -> None:
     worker = view.state.workers[index]
     sign = sign_of(view, worker)
     selected = index == look.selected

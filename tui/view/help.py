@@ -48,9 +48,7 @@ def help_lines(glyphs: Glyphs, cells: int, table: Iterable[Key] = KEYS) -> list[
     rows = max(len(left), len(right))
     left += [Line() for _ in range(rows - len(left))]
     right += [Line() for _ in range(rows - len(right))]
-    return head + [
-        one.fit(half).extend(two) for one, two in zip(left, right, strict=True)
-    ]
+    return head + [one.fit(half).extend(two) for one, two in zip(left, right, strict=True)]
 
 
 def _block(title: str, keys: list[Key]) -> list[Line]:

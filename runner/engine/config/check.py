@@ -44,7 +44,9 @@ def _table(
     for key, node in nodes.items():
         if node.required and key not in raw:
             what = f"missing: a plan needs [[{key}]]" if isinstance(node, Tables) else "missing"
-            findings.problem((*path, key), what)
+            named = (*path, key) == ("models",) and "endpoints" in raw
+            hint = "or name them: --set models=NAME,NAME" if named else ""
+            findings.problem((*path, key), what, hint)
     return sound
 
 

@@ -12,7 +12,7 @@ from typing import Any, Final
 import msgspec
 
 from runner.core.plan import Plan
-from runner.engine.config import files, keys, override
+from runner.engine.config import files, keys, override, phases
 from runner.engine.config.check import check
 from runner.engine.config.findings import Findings, as_table
 from runner.engine.config.lines import Path as KeyPath
@@ -53,9 +53,15 @@ class PlanDocument:
     digests: Mapping[str, str]
     warnings: tuple[Problem, ...]
 
-    def tasks(self, *, limit: int | None = None, only: Sequence[str] = ()) -> TaskSource:
+    def tasks(
+        self,
+        *,
+        limit: int | None = None,
+        only: Sequence[str] = (),
+        shard: tuple[int, int] | None = None,
+    ) -> TaskSource:
         """The tasks of the plan, or a part of them; `PlanError` if that part is empty."""
-        return TaskSource(self.plan, self.source, limit=limit, only=only)
+        return TaskSource(self.plan, self.source, limit=limit, only=only, shard=shard)
 
 
 def read_plan(
@@ -68,17 +74,25 @@ def read_plan(
 ) -> PlanDocument:
     """The plan at ``path`` with ``overrides`` (dotted key to TOML value), or `PlanError`.
 
+    ``pilot:5.3`` and the like are the ready plans of the package; files that overrides name in them
+    are relative to the working folder.
     The error has every problem of plan, overrides, environment, task file and entry at once.
     ``folder`` is for a copy: its files are then relative to that folder. ``environ`` is where key
     variables are looked up, by default the process's own. ``check_entry`` imports a python
     executor, or lets the interactive one look at its files, in a process of its own: 0.2 s as a
     rule, 30 s at most.
     """
-    file = Path(path)
+    ready = phases.find(str(path))
+    file = ready or Path(path)
     text = read_text(file)
-    home = Path(os.path.abspath(file.parent if folder is None else folder))  # noqa: PTH100
+    if folder is None:
+        folder = Path.cwd() if ready else file.parent
+    home = Path(os.path.abspath(folder))  # noqa: PTH100
     findings, sound = _settle(
-        text, file.name, overrides or {}, os.environ if environ is None else environ
+        text,
+        str(path) if ready else file.name,
+        overrides or {},
+        os.environ if environ is None else environ,
     )
     source = files.open_source(sound, home, findings)
     tools = files.tools_digest(sound, home, findings)
@@ -89,7 +103,7 @@ def read_plan(
     if findings.problems or source is None:
         raise PlanError(findings.problems)
     document = PlanDocument(
-        file=home / file.name,
+        file=ready or home / file.name,
         folder=home,
         content=text.content,
         overrides=dict(overrides or {}),

@@ -1,7 +1,8 @@
 """``KEY=VALUE`` from a command line or a screen, put into a plan.
 
 Apart because keys of the command line name models and endpoints (``models.o4-mini.limits.attempt``)
-where the file has lists of tables, and because names hold dots (``models.gpt-4.1.workers``).
+where the file has lists of tables, because names hold dots (``models.gpt-4.1.workers``), and because
+``models=NAME,NAME`` is all that a plan without models lacks.
 """
 
 import copy
@@ -56,6 +57,9 @@ def value_of(key: str, text: str) -> Any:
     """
     if looks_secret(text.strip("\"' ")):
         raise _bad(key, "a key may not stand in a plan", "name a variable in api_key_env")
+    words = [word.strip() for word in text.split(",")]
+    if key.strip() == "models" and all(_WORD.fullmatch(word) for word in words):
+        return words
     if "\n" not in text:
         try:
             values = tomllib.loads(f"value = {text}")
@@ -88,7 +92,18 @@ def _put(raw: dict[str, Any], path: Path, key: str, value: Any) -> None:
             inner = inner.setdefault(part, {})
     if not is_table(inner):
         raise _bad(key, "what stands before the last dot is not a table")
-    inner[str(path[-1])] = value
+    inner[str(path[-1])] = _models(raw, value) if path == ("models",) else value
+
+
+def _models(raw: Mapping[str, Any], value: Any) -> Any:
+    """Names as models: those that the plan has as they are, others on its first endpoint."""
+    names = as_list(value)
+    if not names or not all(isinstance(name, str) for name in names):
+        return value
+    known = {as_table(model).get("name"): model for model in as_list(raw.get("models"))}
+    endpoints = as_list(raw.get("endpoints"))
+    first = as_table(endpoints[0]).get("name", "") if endpoints else ""
+    return [known.get(name, {"name": name, "endpoint": first}) for name in names]
 
 
 def _locate_element(raw: Mapping[str, Any], key: str, section: str, rest: str) -> Path:

@@ -42,6 +42,8 @@ class HostLink:
         self.given: dict[str, float] = {}
         """Attempt id -> when it was handed over, for attempts that this host owns."""
         self.why_killed = ""
+        self.died_at = 0.0
+        """When its pidfd told of its death; how it died is the zygote's to tell."""
         self.is_spent = False
         """It said that it ends itself with its one attempt, as the last rung of its ladder."""
         self._unframer = m.from_host()

@@ -12,7 +12,7 @@ from tui.cli import main
 COMMANDS = (
     *("run", "demo", "resume", "check", "init", "attach", "replay", "ls", "status", "wait"),
     *("incidents", "kill", "retry", "pause", "stop", "workers", "set", "report", "verify"),
-    *("doctor", "rehearse", "loops", "themes"),
+    *("doctor", "rehearse", "loops", "themes", "notify"),
 )
 WITH_JSON = ("ls", "status", "incidents", "report", "verify", "doctor", "wait")
 
@@ -38,7 +38,7 @@ def test_every_command_explains_itself(capsys: pytest.CaptureFixture[str], comma
     ("arguments", "words"),
     [
         pytest.param(["fly"], "No such command", id="unknown command"),
-        pytest.param(["run"], "PLAN.toml", id="no plan"),
+        pytest.param(["run"], "PLAN", id="no plan"),
         pytest.param(["check", "none.toml"], "none.toml", id="plan that is not there"),
         pytest.param(["run", "p.toml", "--workers", "0"], "--workers", id="no workers"),
         pytest.param(["run", "p.toml", "--workers", "10000"], "--workers", id="10,000 workers"),

@@ -98,7 +98,9 @@ CASES: Final = (
     # -- computing
     _wait("G-busy-loop", "busy", f"busy at {HERE}", "exception", daily=True),
     _wait("G-catches-everything", "catches_everything", f"busy at {HERE}"),
-    Case("G-busy-scorer", "busy", "deadline:score", f"scoring .*{HERE}", "exception", stage="score"),
+    Case(
+        "G-busy-scorer", "busy", "deadline:score", f"scoring .*{HERE}", "exception", stage="score"
+    ),
     # -- deadlocks
     _wait("H-lock", "lock", f"waiting for a lock at {HERE} lock", daily=True),
     _wait("H-queue-get", "queue_get", f"waiting for a lock at {HERE}"),
@@ -111,10 +113,16 @@ CASES: Final = (
     _wait("H-async-to-thread", "to_thread", f"at {HERE}", "abort"),
     # -- processes
     _wait("I-child", "child", r"waits for pid \d+: sleep 1000", "abort"),
-    _wait("I-ignores-sigterm", "stubborn_tree", r"waits for pid \d+: .*import signal", "abort", daily=True),
+    _wait(
+        "I-ignores-sigterm",
+        "stubborn_tree",
+        r"waits for pid \d+: .*import signal",
+        "abort",
+        daily=True,
+    ),
     _wait("I-own-session", "own_session", r"waits for pid \d+: ", "abort"),
     _wait("I-silent-pipe", "silent_pipe", r"waits for pid \d+: sleep 1000", "abort"),
-    _wait("I-orphan-holds-pipe", "orphan_holds_pipe", f"at {HERE}"),
+    _wait("I-orphan-holds-pipe", "orphan_holds_pipe", rf"at {HERE}|waits for pid \d+: sleep"),
     Case("I-left-behind", "child_left_behind", "", rung="", ends="passed", daily=True),
     # -- names
     Case(

@@ -193,13 +193,16 @@ class Zoo:
         self.cases = cases
         self.isolated = "process" in resources
         self.slots = len(cases) + 2
-        steady = [{"id": f"0-steady-{n}", "do": "steady", "turns": 12} for n in range(2)]
-        beasts = [{"id": case.id, "do": case.do, "stage": case.stage} for case in cases]
+        steady = [{"id": f"0-steady-{n}", "do": "steady", "turns": 20} for n in range(2)]
+        beasts = [
+            {"id": one.id, "do": one.do, "stage": one.stage, "late": not one.is_stuck}
+            for one in cases
+        ]
         last = [
             {"id": f"z-slot-{n:03d}", "do": "all_slots_at_once", "slots": self.slots}
             for n in range(self.slots)
         ]
-        tasks = [{"stage": "run", **task} for task in (*steady, *beasts, *last)]
+        tasks = [{"stage": "run", "late": False, **task} for task in (*steady, *beasts, *last)]
         behaviours = {case.id: case.behaviour for case in cases}
         behaviours |= {task["id"]: "ok,latency=0.2" for task in steady}
         self.run = project.launch(
@@ -233,7 +236,9 @@ class Zoo:
             if task.startswith(("0-", "z-")) and outcome != "passed":
                 yield f"{task}: {outcome}, an innocent"
         rows = self.run.rows()["task_id"].to_list()
-        yield from (f"{task}: {rows.count(task)} rows" for task in set(rows) if rows.count(task) > 1)
+        yield from (
+            f"{task}: {rows.count(task)} rows" for task in set(rows) if rows.count(task) > 1
+        )
 
     def _of_each(self) -> Iterable[str]:
         log = Log(self.run.events())

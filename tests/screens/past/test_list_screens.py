@@ -1,17 +1,10 @@
 """The screens beside the fleet, on a real run folder, through the real app and live source."""
 
-import asyncio
-import time
-from pathlib import Path
-
 import pytest
-from rig import drawn, themes
 from rows_on_disk import row, write
+from stage import Stage, harmless, on_stage
 
 from runner import events as ev
-from tui.app import Options, PilotApp
-from tui.runview import RunView
-from tui.source import LiveSource
 
 SIZES = [
     pytest.param((80, 24), id="80x24"),
@@ -75,51 +68,6 @@ def night(make_run):
         ],
     )
     return maker
-
-
-class Stage:
-    """The app on a run folder, and what can be seen of it."""
-
-    def __init__(self, app: PilotApp, pilot) -> None:
-        self.app = app
-        self.pilot = pilot
-
-    @property
-    def lines(self) -> list[str]:
-        return drawn(self.app)
-
-    @property
-    def text(self) -> str:
-        return "\n".join(self.lines)
-
-    async def until(self, *words: str, timeout_s: float = 10.0) -> None:
-        deadline = time.monotonic() + timeout_s
-        while not all(word in self.text for word in words):
-            assert time.monotonic() < deadline, f"{words} never came:\n{self.text}"
-            await self.pilot.pause(0.05)
-
-    async def press(self, *keys: str) -> None:
-        await self.pilot.press(*keys)
-
-
-def on_stage(run_dir: Path, size: tuple[int, int], play) -> None:
-    """Run ``play(stage)`` on the app over that run."""
-
-    async def run() -> None:
-        found = themes()
-        app = PilotApp(
-            RunView(run_dir), LiveSource(run_dir), Options(themes=found, palette=found["dark"])
-        )
-        async with app.run_test(size=size) as pilot:
-            stage = Stage(app, pilot)
-            await stage.until("q leave")
-            await play(stage)
-
-    asyncio.run(run())
-
-
-def harmless(stage: Stage) -> bool:
-    return not any(sign in stage.text for sign in ("\x1b", "\x07", "\u202e", "\u200b"))
 
 
 @pytest.mark.parametrize("size", SIZES)
@@ -213,3 +161,16 @@ def test_a_run_without_anything_is_no_error(make_run):
             await stage.until(words)
 
     on_stage(maker.run_dir, (80, 24), play)
+
+
+def test_a_damaged_part_is_said_on_the_screen(night):
+    part = next((night.run_dir / "results").iterdir())
+    part.write_bytes(part.read_bytes()[:200])
+
+    async def play(stage: Stage) -> None:
+        await stage.press("3")
+        await stage.until("RESULTS 0", "Arrow")
+        await stage.press("4")  # the thread that met it goes on
+        await stage.until("hang, 1 worker")
+
+    on_stage(night.run_dir, (120, 40), play)

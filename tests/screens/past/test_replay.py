@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from runner import apply, fold
+from runner import State, apply, fold
 from runner import events as ev
 from tui.source import Answer, Events, Loaded, Position, ReplaySource, SourceFailed, Timeline
 
@@ -14,7 +14,7 @@ class Screen:
     """Takes messages in the source's own thread, as a call that waits for the app does."""
 
     def __init__(self) -> None:
-        self.state = None
+        self.state: State = State()
         self.position: Position | None = None
         self.timeline: Timeline | None = None
         self.loads = 0

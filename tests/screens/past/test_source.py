@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from runner import EngineSeen, apply, fold
+from runner import EngineSeen, State, apply, fold
 from tui.source import (
     Answer,
     EngineChanged,
@@ -31,7 +31,7 @@ class Screen:
     def __init__(self) -> None:
         self.messages: queue.Queue = queue.Queue()
         self.seen: list = []
-        self.state = None
+        self.state: State = State()
         self.gate = threading.Event()
         self.gate.set()
 
@@ -61,7 +61,7 @@ class Screen:
                 return message
 
     def until_seq(self, seq: int):
-        return self.until(lambda s, m: s.state is not None and s.state.seq >= seq)
+        return self.until(lambda s, m: s.state.seq >= seq)
 
     def until_a(self, kind):
         return self.until(lambda s, m: isinstance(m, kind))

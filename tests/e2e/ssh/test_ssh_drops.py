@@ -1,0 +1,142 @@
+"""Connections that drop, over a real sshd: the run does not notice, the viewer leaves."""
+
+import os
+import re
+import shlex
+import signal
+import socket
+import sys
+import threading
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import pytest
+from support.running import Project, Watched, checked, wait_for
+from support.sshd import Sshd
+from support.viewer import Desk, gone_within, pids_with
+
+from runner.core import events as ev
+
+Begin = Callable[[Sequence[str]], Desk]
+LEAVES_S = 35.0
+
+
+class Wire:
+    """A TCP proxy between client and server that can be cut."""
+
+    def __init__(self, port: int) -> None:
+        self._target = ("127.0.0.1", port)
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self._listener.getsockname()[1]
+        self._pair: list[socket.socket] = []
+        threading.Thread(target=self._serve, daemon=True).start()
+
+    def _serve(self) -> None:
+        try:
+            client, _ = self._listener.accept()
+        except OSError:
+            return
+        server = socket.create_connection(self._target)
+        self._pair = [client, server]
+        for source, sink in ((client, server), (server, client)):
+            threading.Thread(target=self._pump, args=(source, sink), daemon=True).start()
+
+    def _pump(self, source: socket.socket, sink: socket.socket) -> None:
+        try:
+            while data := source.recv(65536):
+                sink.sendall(data)
+        except OSError:
+            return
+
+    def cut(self) -> None:
+        """Both ends are told at once."""
+        for end in self._pair:
+            end.shutdown(socket.SHUT_RDWR)
+
+    def close(self) -> None:
+        """Give the sockets back."""
+        for sock in (self._listener, *self._pair):
+            sock.close()
+
+
+class Session:
+    """A dashboard over ssh, and three ways to lose it."""
+
+    def __init__(self, begin: Begin, sshd: Sshd, remote: str, mark: str) -> None:
+        self._wire = Wire(sshd.port)
+        os.environ["PILOT_TEST_MARK"] = mark
+        self._desk = begin(sshd.command(remote, self._wire.port))
+        self._mark = mark
+
+    def shown(self) -> str:
+        """The screen, once the run is on it."""
+        return self._desk.until("of 4000 tasks")
+
+    def viewer(self) -> int:
+        """Its pid on the other side."""
+        (pid,) = pids_with(f"PILOT_TEST_MARK={self._mark}")
+        return pid
+
+    def drop(self, how: str) -> None:
+        """Lose the connection."""
+        if how == "cut":
+            self._wire.cut()
+        else:
+            number = signal.SIGKILL if how == "killed" else signal.SIGSTOP
+            self._desk.process.send_signal(number)
+
+    def close(self) -> None:
+        """The client goes too, stopped or not."""
+        self._desk.close()
+        self._wire.close()
+
+
+def remote(*words: str) -> str:
+    command = (sys.executable, "-m", "tui", *words)
+    return f"exec {shlex.join(command)}"
+
+
+def rounds(sshd: Sshd, plan: Path, project: Project, begin: Begin, how: str, times: int) -> None:
+    """Start the run over ssh, lose the connection, attach, lose it again, ..."""
+    found = Watched(project.runs / "steady")
+    done = 0
+    for number in range(times):
+        words = ("attach", "steady") if number else ("run", str(plan), "--run-id", "steady")
+        session = Session(begin, sshd, remote(*words), f"{how}-{number}-{os.getpid()}")
+        try:
+            screen = session.shown()
+            counted = re.search(r"(\d+) of 4000 tasks", screen)
+            assert counted is not None
+            assert done <= int(counted[1]) <= len(found.state().done) + 2
+            assert "ENGINE" not in screen
+            viewer = session.viewer()
+            done = len(found.state().done)
+            session.drop(how)
+            took_s, used_s = gone_within(viewer, LEAVES_S)
+            # The work of a moment, start-up's last part included, is no share of a second.
+            assert used_s <= 0.05 * took_s + 0.25
+        finally:
+            session.close()
+        wait_for(lambda before=done: len(found.state().done) > before)
+    assert len(found.of(ev.EngineStarted)) == 1
+    assert {event.outcome for event in found.of(ev.AttemptEnded)} == {"passed"}
+    assert found.ask("stop")["ok"]
+    found.ended()
+    checked(found)
+
+
+@pytest.mark.timeout(120)
+@pytest.mark.parametrize("how", ["killed", "stopped", "cut"])
+def test_a_lost_connection_loses_nothing(
+    sshd: Sshd, plan: Path, project: Project, desk: Begin, how: str
+):
+    rounds(sshd, plan, project, desk, how, 2)
+
+
+@pytest.mark.drill
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("how", ["killed", "stopped", "cut"])
+def test_twenty_lost_connections_lose_nothing(
+    sshd: Sshd, plan: Path, project: Project, desk: Begin, how: str
+):
+    rounds(sshd, plan, project, desk, how, 20)

@@ -1,0 +1,127 @@
+"""Hosts that freeze or die of what their executors do: named, replaced, and the others unharmed."""
+
+import re
+import time
+
+import pytest
+from faults.zoo.keeper import Spectator, leftovers, write_plan
+from support.running import Project, Watched, checked, wait_for
+
+from runner.core import events as ev
+
+FREEZE_S = 8.0
+FREEZES = {
+    "G-regex-in-executor": ("regex", "run", r"agent\.py.* in regex"),
+    "G-regex-in-scorer": ("regex", "score", r"agent\.py.* in regex"),
+    "G-sum-in-c": ("sum_in_c", "run", r"agent\.py.* in sum_in_c"),
+}
+DEATHS = {
+    "H-exits-at-once": ("exits_at_once", "exited with 7"),
+    "H-segfault": ("segfault", "signal 11"),
+    "H-aborts": ("aborts", "signal 6"),
+    "Q-alarm-without-handler": ("alarm_without_handler", "signal 14"),
+}
+
+
+def let_loose(
+    project: Project, tasks: list[dict[str, object]], *, hosts: int, workers: int
+) -> Watched:
+    """A run of these tasks with limits that are no matter here."""
+    limits = {"attempt": 60.0, "score": 60.0}
+    filled = [{"stage": "run", "late": False, "turns": 40, **task} for task in tasks]
+    behaviours = {str(task["id"]): "ok,latency=0.2" for task in filled if task["do"] == "steady"}
+    plan = write_plan(
+        project,
+        filled,
+        workers=workers,
+        behaviours=behaviours,
+        resources=f"hosts = {hosts}",
+        limits=limits,
+    )
+    return project.launch(plan)
+
+
+def innocents(number: int) -> list[dict[str, object]]:
+    return [{"id": f"steady-{n}", "do": "steady"} for n in range(number)]
+
+
+@pytest.mark.timeout(120)
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=() if name == "G-regex-in-scorer" else pytest.mark.drill)
+        for name in FREEZES
+    ],
+)
+def test_a_frozen_host_is_ended_and_its_culprit_named(project: Project, name: str) -> None:
+    do, stage, line = FREEZES[name]
+    tasks = [{"id": name, "do": do, "stage": stage}, *innocents(5)]
+    run = let_loose(project, tasks, hosts=3, workers=6)
+    spectator = Spectator(run)
+    spectator.start()
+    end = wait_for(lambda: [e for e in run.of(ev.AttemptEnded) if e.task_id == name], 30.0)[0]
+    spectator.leave()
+    froze = next(e.at for e in run.of(ev.Logged) if e.text == "freezing") + 0.6
+    assert (end.outcome, end.cause) == ("errored", "error:FrozeHost")
+    assert end.at - froze < FREEZE_S
+    assert re.search(line, end.error + run.of(ev.HostGone)[0].stack)
+    shown = [age for age, _, words in spectator.seen[name].whys if "does not answer" in words]
+    assert shown
+    assert shown[0] < 0.6 + 2.0  # on every screen by 2 s
+    state = run.ended()
+    lost = [e for e in run.of(ev.AttemptEnded) if e.outcome == "lost"]
+    assert {e.host for e in lost} <= {end.host}
+    assert len(lost) <= 1
+    assert all(state.done[f"steady-{n}"] == "passed" for n in range(5))
+    assert len(state.workers) == 6
+    checked(run)
+
+
+@pytest.mark.drill
+@pytest.mark.timeout(90)
+def test_a_process_that_stops_itself_is_ended_though_nobody_is_to_blame(project: Project) -> None:
+    tasks = [{"id": "K-stops-itself", "do": "stop_own_process"}, *innocents(3)]
+    run = let_loose(project, tasks, hosts=4, workers=4)
+    end = wait_for(
+        lambda: [e for e in run.of(ev.AttemptEnded) if e.task_id == "K-stops-itself"], 30.0
+    )[0]
+    froze = next(e.at for e in run.of(ev.Logged) if e.text == "freezing") + 0.6
+    assert (end.outcome, end.cause) == ("errored", "error:FrozeHost")  # it was alone in its host
+    assert end.at - froze < FREEZE_S
+    state = run.ended()
+    assert all(state.done[f"steady-{n}"] == "passed" for n in range(3))
+    checked(run)
+
+
+@pytest.mark.drill
+@pytest.mark.timeout(120)
+@pytest.mark.parametrize("name", DEATHS)
+def test_a_host_that_dies_is_replaced_and_the_suspect_found(project: Project, name: str) -> None:
+    do, how = DEATHS[name]
+    tasks = [{"id": name, "do": do}, *innocents(5)]
+    run = let_loose(project, tasks, hosts=3, workers=6)
+    state = run.ended(60.0)
+    ends = [e for e in run.of(ev.AttemptEnded) if e.task_id == name]
+    assert state.done[name] == "errored"
+    assert ends[-1].cause == "error:HostExit"
+    assert how in ends[-1].error
+    assert len(ends) <= 3  # two unexplained deaths, then alone
+    assert {e.outcome for e in ends[:-1]} <= {"lost"}
+    assert all(state.done[f"steady-{n}"] == "passed" for n in range(5))
+    assert len(state.workers) == 6
+    checked(run)
+
+
+@pytest.mark.timeout(120)
+def test_a_storm_of_tasks_that_kill_their_hosts_ends_with_a_verdict(project: Project) -> None:
+    tasks = [{"id": f"dies-{n:02d}", "do": "exits_at_once"} for n in range(40)]
+    run = let_loose(project, tasks, hosts=4, workers=4)
+    run.until(lambda s: "storm" in s.pauses, 60.0)
+    deaths = len(run.of(ev.HostGone))
+    time.sleep(2.0)  # nothing more may start: the absence of an event has no event
+    assert len(run.of(ev.HostGone)) <= deaths + 4
+    assert run.ask("stop")["ok"]
+    state = run.ended()
+    assert (state.status, state.exit_code) == ("stopped", 3)
+    assert not leftovers(run, state)
+    checked(run)

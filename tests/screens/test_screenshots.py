@@ -1,0 +1,39 @@
+"""The pictures in screenshots/ show the screens as they are: `make screens` renews them."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+SOME = (
+    "run-120x40-dark",
+    "run-80x24-light",
+    "cards-120x40-dark",
+    "kill-120x40-dark",
+    "phone-40x12-dark",
+    "attempt-80x24-dark",
+    "report-120x40-light",
+)
+"""One of each kind; `tools/screens.py --check` without names looks at all of them."""
+
+
+@pytest.mark.timeout(120)
+def test_pictures_are_not_stale() -> None:
+    command = [sys.executable, str(ROOT / "tools" / "screens.py"), "--check", *SOME]
+    environ = {**os.environ, "COLUMNS": "", "LINES": ""}
+    done = subprocess.run(
+        command, capture_output=True, text=True, timeout=110, check=False, cwd=ROOT, env=environ
+    )
+    assert done.returncode == 0, done.stdout + done.stderr[-2000:] + "\nrun: make screens"
+    assert done.stdout.endswith(f"{len(SOME)} pictures, 0 stale\n")
+
+
+@pytest.mark.parametrize("name", SOME)
+def test_each_picture_is_there_as_svg_and_png(name: str) -> None:
+    svg = (ROOT / "screenshots" / f"{name}.svg").read_text("utf-8")
+    assert "@font-face" not in svg, "no font is fetched from the network"
+    png = (ROOT / "screenshots" / f"{name}.png").read_bytes()
+    assert png.startswith(b"\x89PNG")
