@@ -14,6 +14,7 @@ from typing import Any, Final
 from msgspec import Struct
 
 from runner.core.plan import Endpoint, Limits, Model, Plan
+from runner.core.policy.places import places
 from runner.core.text import duration, one_line
 
 KEY_COMMAND_S: Final = 60.0
@@ -50,9 +51,9 @@ def probe_plan(plan: Plan) -> list[Probe]:
     probes: list[tuple[Probe, threading.Thread, float]] = []
     for model in plan.models:
         limits = model.limits
-        for deployment in model.deployments:
-            found = Probe(model=model.name, endpoint=model.endpoint, deployment=deployment)
-            endpoint = plan.endpoint(model.endpoint)
+        for place in places(model):
+            found = Probe(model=model.name, endpoint=place.endpoint, deployment=place.deployment)
+            endpoint = plan.endpoint(place.endpoint)
             found.problem = f"did not end within {duration(limits.call)}"
             thread = threading.Thread(target=_probe, args=(found, endpoint, model), daemon=True)
             thread.start()

@@ -4,8 +4,6 @@ The source's threads hand messages over; they are folded here, on the screen's t
 second the clock of the view is set and the screen on top redraws what changed.
 """
 
-import asyncio
-import signal
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar, Protocol, runtime_checkable
@@ -42,8 +40,6 @@ from tui.view.look import Mode
 from tui.wire import WireMixin
 
 FRAMES_PER_S = 4
-HUNG_UP = 128 + signal.SIGHUP
-"""Exit code when the terminal has gone, as of a program that SIGHUP ended."""
 NOTICE_FRAMES = 8 * FRAMES_PER_S
 """A notice stays for 8 s."""
 
@@ -137,15 +133,6 @@ class PilotApp(WireMixin, App[str]):
             self.notice("; ".join(self.options.notes))
         self._listen(self.source)
         self.set_interval(1 / FRAMES_PER_S, self._tick)
-        self._mind_signals()
-
-    def _mind_signals(self) -> None:
-        """Leave in order when told to end or when the line drops: the terminal is restored."""
-        if self.is_headless:
-            return
-        loop = asyncio.get_running_loop()
-        for number in (signal.SIGTERM, signal.SIGHUP):
-            loop.add_signal_handler(number, self.exit, None, 128 + number)
 
     def _listen(self, source: Source) -> None:
         """Start a source; what an earlier one still says is not heard."""
@@ -197,9 +184,6 @@ class PilotApp(WireMixin, App[str]):
     def _tick(self) -> None:
         """A frame, four times a second; once a second while the terminal is not looked at."""
         self._frame += 1
-        if self.wire_gone():
-            self.exit(return_code=HUNG_UP)
-            return
         self.wire_catch_up()
         if self._blurred and self._frame % FRAMES_PER_S:
             return

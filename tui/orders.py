@@ -152,7 +152,7 @@ class Orders(Travel):
         if not text.strip().isdecimal() or not 1 <= int(text) <= MOST_WORKERS:
             self.say(f"{plain(text, 20)!r} is no number from 1 to {MOST_WORKERS}")
         else:
-            self._send("workers", workers=int(text))
+            self._send("workers", n=int(text))
 
     def change(self, key: str, value: str) -> None:
         """Ask for another value of a key of the plan, and set it."""

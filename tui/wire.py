@@ -10,7 +10,6 @@ one that can be makes good for all that were left out.
 # ruff: noqa: SLF001
 # Reason: this is the one file that reaches into Textual and Rich; the version is pinned for it.
 
-import select
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast
 
@@ -283,15 +282,6 @@ class WireMixin(_Base):
         if self._diff is not None:
             self._diff.forget()
         self._owed = True
-
-    def wire_gone(self) -> bool:
-        """Whether the terminal hung up. Textual would go on reading from it, at a core's cost."""
-        fileno = getattr(self._driver, "fileno", None)
-        if not isinstance(fileno, int):
-            return False
-        watch = select.poll()
-        watch.register(fileno, 0)
-        return any(what & (select.POLLHUP | select.POLLERR) for _, what in watch.poll(0))
 
     def wire_mouse_off(self) -> bool:
         """Give the mouse to the terminal, or take it back; whether it is the terminal's now."""

@@ -121,17 +121,26 @@ class Price(Section, frozen=True, rename={"in_": "in"}):
 
 
 class Model(Section, frozen=True):
-    """One of ``[[models]]``, with the limits and thresholds that bind it filled in."""
+    """One of ``[[models]]``, with the limits and thresholds that bind it filled in.
+
+    ``endpoint`` is the first of the places that serve it, ``more_endpoints`` the others.
+    """
 
     name: str
     endpoint: str
     deployments: tuple[str, ...]
+    more_endpoints: tuple[str, ...] = ()
     workers: int = 0
     reasoning: bool = False
     params: dict[str, Any] = {}
     price: Price = Price()
     limits: Limits = Limits()
     watch: Watch = Watch()
+
+    @property
+    def endpoints(self) -> tuple[str, ...]:
+        """All endpoints that serve the model."""
+        return (self.endpoint, *self.more_endpoints)
 
 
 class Tasks(Section, frozen=True):

@@ -15,10 +15,11 @@ from runner.core.health import model_of
 from runner.core.loops import LoopDetector
 from runner.core.outcomes import HOST_LOST, is_scored, outcome_of
 from runner.core.plan import Plan, Task
+from runner.core.policy.places import best_place, places
 from runner.core.policy.requeue import after
 from runner.core.rows import Record, Row
 from runner.core.seeds import seed_of
-from runner.core.state import State, WorkerState, endpoint_key
+from runner.core.state import State, WorkerState
 from runner.engine.hosts import HostLink
 from runner.engine.journal import Journal
 from runner.engine.leftovers import end_child
@@ -85,10 +86,7 @@ class Attempts:
         attempt_id = f"{state.epoch}-{self._count:05d}"
         known = state.tasks.get(task.task_id)
         attempt = known.attempts + 1 if known else 1
-        deployment = min(
-            model.deployments,
-            key=lambda name: self._busy(task.model, model.endpoint, name),
-        )
+        place = best_place(state, model, self._journal.axis.now()) or places(model)[0]
         watched = any(getattr(plan.loops, rule) != "off" for rule in plan.loops.__struct_fields__)
         self.live[attempt_id] = Live(
             task, link, worker, LoopDetector(plan.loops) if watched else None
@@ -102,8 +100,8 @@ class Attempts:
                 worker=worker,
                 host=link.host,
                 model=task.model,
-                deployment=deployment,
-                endpoint=model.endpoint,
+                deployment=place.deployment,
+                endpoint=place.endpoint,
                 labels=task.labels,
             )
         )
@@ -114,16 +112,13 @@ class Attempts:
                 task_id=task.task_id,
                 attempt=attempt,
                 model=task.model,
-                deployment=deployment,
+                deployment=place.deployment,
+                endpoint=place.endpoint,
                 seed=seed_of(plan.run.seed, task),
                 labels=task.labels,
                 data=task.data,
             )
         )
-
-    def _busy(self, model: str, endpoint: str, deployment: str) -> int:
-        found = self._state.endpoints.get(endpoint_key(model, endpoint, deployment))
-        return found.busy if found else 0
 
     # ------------------------------------------------------------------------------ messages
 

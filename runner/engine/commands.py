@@ -199,19 +199,45 @@ class Commands:
 
     # ------------------------------------------------------------------------------- the run
 
-    def on_pause(self, client: Client, _request: dict[str, Any]) -> None:
-        """Start no new attempts."""
+    def on_pause(self, client: Client, request: dict[str, Any]) -> None:
+        """Start no new attempts: of the run, or of one ``model`` (on one ``endpoint``) only."""
+        if "model" in request:
+            self._rest(client, request, pause=True)
+            return
         already = "user" in self._state.pauses
         if not already:
             text = f"by {client.origin}"
             self.journal.emit(ev.RunPaused(cause="user", text=text, origin=client.origin))
         client.answer({"ok": True, "already": already})
 
-    def on_resume(self, client: Client, _request: dict[str, Any]) -> None:
-        """Start attempts again, whatever paused the run."""
+    def on_resume(self, client: Client, request: dict[str, Any]) -> None:
+        """Start attempts again, whatever paused the run; with ``model`` only those of that one."""
+        if "model" in request:
+            self._rest(client, request, pause=False)
+            return
         already = not self._state.pauses
         self.steering.unpause(client.origin)
         client.answer({"ok": True, "already": already})
+
+    def _rest(self, client: Client, request: dict[str, Any], *, pause: bool) -> None:
+        """Pause one model on one endpoint, or let it go on; 10 minutes do not lift this."""
+        model, endpoint = request.get("model"), request.get("endpoint")
+        found = {
+            (item.model, item.endpoint)
+            for item in self._state.endpoints.values()
+            if item.model == model and endpoint in (None, item.endpoint)
+        }
+        if not found:
+            client.answer({"ok": False, "error": "the plan has no such model on that endpoint"})
+            return
+        for name, place in sorted(found):
+            why, origin = f"paused by {client.origin}", client.origin
+            self.journal.emit(
+                ev.EndpointPaused(model=name, endpoint=place, why=why)
+                if pause
+                else ev.EndpointUnpaused(model=name, endpoint=place, origin=origin)
+            )
+        client.answer({"ok": True, "model": model})
 
     def on_stop(self, client: Client, request: dict[str, Any]) -> None:
         """End the run: now, or with ``drain`` when the attempts under way have ended."""

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from runner.core import events as ev
 from runner.core.plan import Model, Plan, Task
 from runner.core.policy.dispatch import Queue
+from runner.core.policy.places import best_place
 from runner.core.state import State
 from runner.core.status import model_workers
 from runner.engine.attempts import Attempts
@@ -92,19 +93,12 @@ class Dispatcher:
         self._attempts.start(task, number, link, now)
 
     def _may_start(self, model: Model) -> bool:
-        """Whether the model is under its share of workers and not paused."""
-        busy = 0
-        for endpoint in self._state.endpoints.values():
-            if endpoint.model == model.name and endpoint.endpoint == model.endpoint:
-                if endpoint.paused_why and not self._due_again(endpoint.paused_until):
-                    return False
-                busy += endpoint.busy
-                if endpoint.paused_why and busy:
-                    return False
-        return busy < model_workers(self._state, model.name)
-
-    def _due_again(self, until: float) -> bool:
-        return 0 < until <= self._journal.axis.now()
+        """Whether the model is under its share of workers and served anywhere."""
+        state = self._state
+        busy = sum(item.busy for item in state.endpoints.values() if item.model == model.name)
+        if busy >= model_workers(state, model.name):
+            return False
+        return best_place(state, model, self._journal.axis.now()) is not None
 
     # -------------------------------------------------------------------------------- alone
 

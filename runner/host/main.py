@@ -171,7 +171,7 @@ class Host:
 
     def _begin(self, order: messages.Run) -> None:
         model = self._shared.plan.model(order.model)
-        endpoint = self._shared.plan.endpoint(model.endpoint)
+        endpoint = self._shared.plan.endpoint(order.endpoint)
         attempt = Attempt(order, model, endpoint, self._outbox)
         if not self._slots.put(attempt):
             attempt.scope.close()

@@ -26,6 +26,7 @@ class Run(Message):
     attempt: int
     model: str
     deployment: str
+    endpoint: str
     seed: int
     labels: dict[str, str | int | float | bool]
     data: dict[str, Any]

@@ -36,8 +36,12 @@ def rests(state: State, now: float) -> Iterator[Rest]:
 
 
 def recovered(state: State) -> Iterator[EndpointState]:
-    """Paused ones that answered after all."""
-    return (item for item in state.endpoints.values() if item.paused_why and item.answered)
+    """Those that paused by themselves and answered after all; a person's pause stays."""
+    return (
+        item
+        for item in state.endpoints.values()
+        if item.paused_why and item.paused_until and item.answered
+    )
 
 
 def _why(endpoint: EndpointState) -> str:

@@ -62,7 +62,7 @@ def _occupy(state: State, event: ev.AttemptStarted) -> None:
     state.owner[event.attempt_id] = event.worker
     endpoint = endpoint_for(state, worker)
     endpoint.busy += 1
-    if endpoint.paused_why and endpoint.paused_until <= event.at:
+    if endpoint.paused_why and 0 < endpoint.paused_until <= event.at:
         endpoint.paused_until = event.at + REASK_S
 
 

@@ -117,8 +117,9 @@ def _engine_started(state: State, event: ev.EngineStarted) -> None:
     state.hosts.clear()
     _resize(state, plan.run.workers)
     for model in plan.models:
-        for deployment in model.deployments:
-            endpoint_of(state, model.name, model.endpoint, deployment)
+        for endpoint in model.endpoints:
+            for deployment in model.deployments:
+                endpoint_of(state, model.name, endpoint, deployment)
 
 
 def _last_at(state: State) -> float:

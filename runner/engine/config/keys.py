@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from runner.engine.config.findings import Findings, as_list
+from runner.engine.config.resolve import endpoints_of
 from runner.engine.config.secrets import looks_secret, secret_lines
 from runner.engine.config.text import PlanText
 from runner.errors import Problem
@@ -18,7 +19,7 @@ def check_keys(
     sound: Mapping[str, Any], environ: Mapping[str, str], findings: Findings
 ) -> list[str]:
     """Variables that an endpoint in use needs and that are not set; returns the keys that are."""
-    used = {model.get("endpoint") for model in as_list(sound.get("models"))}
+    used = {name for model in as_list(sound.get("models")) for name in endpoints_of(model)}
     known: list[str] = []
     for index, endpoint in enumerate(as_list(sound.get("endpoints"))):
         variable = endpoint.get("api_key_env")

@@ -65,6 +65,12 @@ def resolve(sound: Mapping[str, Any], folder: Path) -> Plan:
     return msgspec.convert(values, Plan)
 
 
+def endpoints_of(model: Mapping[str, Any]) -> list[str]:
+    """The endpoints that serve a model: one name or a list of them; empty where none is said."""
+    said = model.get("endpoint")
+    return [said] if isinstance(said, str) else as_list(said)
+
+
 def in_folder(name: str, folder: Path) -> Path:
     """The file that ``name`` means in a plan of that folder. Links stay: a venv's python is one."""
     return folder / os.path.expanduser(name)  # noqa: PTH111  (Path's raises for ~nobody)
@@ -86,9 +92,12 @@ def _words(command: str | list[str]) -> list[str]:
 
 
 def _model(sound: Mapping[str, Any], model: Mapping[str, Any]) -> dict[str, Any]:
+    first, *more = endpoints_of(model)
     return {
         "deployments": [model["name"]],
         **model,
+        "endpoint": first,
+        "more_endpoints": more,
         "limits": limits_of(sound, model),
         "watch": watch_of(sound, model),
     }

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 from runner.core.plan import Resources, RunSection, Watch
 from runner.engine.config.findings import Findings, as_list, as_table, describe, nearest
 from runner.engine.config.lines import Path
-from runner.engine.config.resolve import limits_of, watch_of
+from runner.engine.config.resolve import endpoints_of, limits_of, watch_of
 from runner.engine.config.schema import Check, choice, is_number, number
 from runner.engine.config.secrets import secret_keys, url_secret
 from runner.engine.tasks import label_text
@@ -44,7 +44,7 @@ _MAX_TASKS: Final = 10**9
 def check_endpoints(plan: Mapping[str, Any], findings: Findings) -> None:
     """Names once each, a real URL, one way to a key, and what Azure needs."""
     _check_names_once("endpoints", plan, findings)
-    used = {model.get("endpoint") for model in as_list(plan.get("models"))}
+    used = {name for model in as_list(plan.get("models")) for name in endpoints_of(model)}
     for index, endpoint in enumerate(as_list(plan.get("endpoints"))):
         path: Path = ("endpoints", index)
         _check_url(endpoint, path, findings)
@@ -96,13 +96,13 @@ def check_models(plan: Mapping[str, Any], findings: Findings) -> None:
     models = as_list(plan.get("models"))
     for index, model in enumerate(models):
         path: Path = ("models", index)
-        wanted = model.get("endpoint")
-        if wanted is not None and endpoints and wanted not in endpoints:
-            findings.problem(
-                (*path, "endpoint"),
-                f"no endpoint is {describe(wanted)}",
-                nearest(wanted, endpoints),
-            )
+        for wanted in endpoints_of(model):
+            if endpoints and wanted not in endpoints:
+                findings.problem(
+                    (*path, "endpoint"),
+                    f"no endpoint is {describe(wanted)}",
+                    nearest(wanted, endpoints),
+                )
         params = as_table(model.get("params"))
         for inner in secret_keys(params):
             findings.problem(

@@ -165,6 +165,11 @@ def names(value: object) -> Complaint | None:
     return complaint
 
 
+def name_or_names(value: object) -> Complaint | None:
+    """A name, or a list of different ones."""
+    return names(value) if is_list(value) else name(value)
+
+
 def command(value: object) -> Complaint | None:
     """A command line: one text, or a list of texts."""
     if texts(value) is None:
@@ -280,7 +285,7 @@ ENDPOINT: Final[Mapping[str, Node]] = {
 }
 MODEL: Final[Mapping[str, Node]] = {
     "name": Key(name, required=True),
-    "endpoint": Key(name, required=True),
+    "endpoint": Key(name_or_names, required=True),
     "deployments": Key(names),
     "workers": Key(count(0, MAX_WORKERS)),
     "reasoning": Key(flag),

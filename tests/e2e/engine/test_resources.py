@@ -101,3 +101,33 @@ def test_a_second_live_run_on_the_same_endpoint_is_named(project: Project) -> No
     info = launch(plan, runs_dir=project.runs)
     project.started.append(info)
     assert info.notes == [f"run {first.dir.name} is live and has the same plan"]
+
+
+def test_a_person_pauses_one_model_and_the_other_goes_on(project: Project) -> None:
+    plan = project.write(tasks=6, workers=2, script='default = "ok,latency=0.2"')
+    text = plan.read_text().replace(
+        "[tasks]", '[[models]]\nname = "other"\nendpoint = "here"\n[tasks]', 1
+    )
+    plan.write_text(text)
+    run = project.launch(plan)
+    assert run.ask("pause", model="other")["ok"]
+    state = run.until(lambda state: len(state.done) >= 6)
+    ran = [event.model for event in run.of(ev.AttemptStarted)]
+    assert ran.count("m") == 6
+    assert ran.count("other") <= 2  # what had begun before the order
+    assert "paused by" in next(i for i in state.endpoints.values() if i.model == "other").paused_why
+    assert run.ask("resume", model="other")["ok"]
+    assert run.ended().exit_code == 0
+    checked(run)
+
+
+def test_the_number_of_workers_follows_an_order(project: Project) -> None:
+    plan = project.write(tasks=40, workers=2, script='default = "ok,latency=0.2"')
+    run = project.launch(plan)
+    run.until(lambda state: len(state.owner) == 2)
+    assert run.ask("workers", n=6)["ok"]
+    run.until(lambda state: len(state.owner) == 6)
+    assert run.ask("workers", n=1)["ok"]
+    run.until(lambda state: len(state.workers) == 1)
+    assert run.ended().exit_code == 0
+    checked(run)

@@ -119,7 +119,8 @@ def rounds(sshd: Sshd, plan: Path, project: Project, begin: Begin, how: str, tim
             session.close()
         wait_for(lambda before=done: len(found.state().done) > before)
     assert len(found.of(ev.EngineStarted)) == 1
-    assert {event.outcome for event in found.of(ev.AttemptEnded)} == {"passed"}
+    ended = {(event.outcome, event.cause) for event in found.of(ev.AttemptEnded)}
+    assert ended == {("passed", "")}
     assert found.ask("stop")["ok"]
     found.ended()
     checked(found)

@@ -29,7 +29,7 @@ def _unharmed(run: Watched):
     assert engine_alive(run.dir)
     done = len(run.state().done)
     wait_for(lambda: len(run.state().done) > done)
-    assert {event.outcome for event in run.of(ev.AttemptEnded)} == {"passed"}
+    assert {(e.outcome, e.cause, e.error) for e in run.of(ev.AttemptEnded)} == {("passed", "", "")}
     assert len(run.of(ev.EngineStarted)) == 1
 
 

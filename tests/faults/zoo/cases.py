@@ -49,12 +49,12 @@ class Case:
         return bool(self.why) and self.cause.startswith("deadline:")
 
 
-def _call(id: str, do: str, behaviour: str, limit: str, why: str, *, daily: bool = False) -> Case:
-    return Case(id, do, f"deadline:{limit}", why, behaviour=behaviour, daily=daily)
+def _call(name: str, do: str, behaviour: str, limit: str, why: str, *, daily: bool = False) -> Case:
+    return Case(name, do, f"deadline:{limit}", why, behaviour=behaviour, daily=daily)
 
 
-def _wait(id: str, do: str, why: str, rung: Rung = "abandon", *, daily: bool = False) -> Case:
-    return Case(id, do, "deadline:attempt", why, rung, daily=daily)
+def _wait(name: str, do: str, why: str, rung: Rung = "abandon", *, daily: bool = False) -> Case:
+    return Case(name, do, "deadline:attempt", why, rung, daily=daily)
 
 
 HERE: Final = r"agent\.py:\d+"

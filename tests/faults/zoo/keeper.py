@@ -5,7 +5,6 @@ clock), the events, the rows, the processes of the machine.
 """
 
 import json
-import os
 import re
 import shutil
 import threading
@@ -111,55 +110,59 @@ class Sighting:
     whys: list[tuple[float, Health, str]] = field(default_factory=list)
 
 
+class Follower:
+    """Reads a log as it grows. ``state`` is the fold of ``events``, all that were read so far."""
+
+    def __init__(self, run: Watched) -> None:
+        self._log = run.dir / "events.jsonl"
+        self._offset = 0
+        self.state = State()
+        self.events: list[ev.Event] = []
+
+    def read(self) -> State:
+        """Take in the whole lines that are new."""
+        try:
+            with self._log.open("rb") as log:
+                log.seek(self._offset)
+                data = log.read()
+        except FileNotFoundError:
+            return self.state
+        whole = data[: data.rfind(b"\n") + 1]
+        self._offset += len(whole)
+        for event in ev.decode_lines(whole)[0]:
+            self.events.append(event)
+            apply(self.state, event)
+        return self.state
+
+
 class Spectator(threading.Thread):
     """Follows a run's log as a screen does, and keeps what it would have shown."""
 
     def __init__(self, run: Watched) -> None:
         super().__init__(name="spectator", daemon=True)
-        self._log = run.dir / "events.jsonl"
-        self._offset = 0
+        self._follower = Follower(run)
         self._leave = threading.Event()
-        self.state = State()
         self.seen: dict[str, Sighting] = {}
-        self.longest_gap_s = 0.0
-        """The longest time between two looks: our own lateness, not the run's."""
 
     def run(self) -> None:
-        last = time.monotonic()
         while not self._leave.wait(_LOOK_S):
-            self._read()
-            self._look(time.time())
-            now = time.monotonic()
-            self.longest_gap_s = max(self.longest_gap_s, now - last)
-            last = now
+            self._look(self._follower.read(), time.time())
 
     def leave(self) -> None:
         """Stop watching."""
         self._leave.set()
         self.join(5.0)
 
-    def _read(self) -> None:
-        try:
-            with self._log.open("rb") as log:
-                log.seek(self._offset)
-                data = log.read()
-        except OSError:
-            return
-        whole = data[: data.rfind(b"\n") + 1]
-        self._offset += len(whole)
-        for event in ev.decode_lines(whole)[0]:
-            apply(self.state, event)
-
-    def _look(self, now: float) -> None:
-        for worker in self.state.workers:
+    def _look(self, state: State, now: float) -> None:
+        for worker in state.workers:
             if not worker.busy or worker.killing_at:
                 continue
             sighting = self.seen.setdefault(worker.task_id, Sighting())
-            how = health(worker, watch_of(self.state.plan, worker.model), now)
+            how = health(worker, watch_of(state.plan, worker.model), now)
             age = now - max(worker.progress_at, worker.started_at)
             if how == "stuck" and sighting.stuck_age_s is None:
                 sighting.stuck_age_s = age
-            words = why(self.state, worker, now)
+            words = why(state, worker, now)
             if not sighting.whys or sighting.whys[-1][1:] != (how, words):
                 sighting.whys.append((age, how, words))
 
@@ -309,8 +312,3 @@ _STARTS: Final[dict[type[ev.Event], tuple[str, ...]]] = {
     ev.CallStarted: ("call", "first_byte", "idle", "connect"),
     ev.FirstByte: ("idle",),  # what stalls has sent all that it sends by then
 }
-
-
-def end_process(pid: int, number: int) -> None:
-    """Signal one process that this test knows."""
-    os.kill(pid, number)

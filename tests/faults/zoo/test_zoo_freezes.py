@@ -2,6 +2,7 @@
 
 import re
 import time
+from collections.abc import Mapping, Sequence
 
 import pytest
 from faults.zoo.keeper import Spectator, leftovers, write_plan
@@ -24,11 +25,11 @@ DEATHS = {
 
 
 def let_loose(
-    project: Project, tasks: list[dict[str, object]], *, hosts: int, workers: int
+    project: Project, tasks: Sequence[Mapping[str, object]], *, hosts: int, workers: int
 ) -> Watched:
     """A run of these tasks with limits that are no matter here."""
     limits = {"attempt": 60.0, "score": 60.0}
-    filled = [{"stage": "run", "late": False, "turns": 40, **task} for task in tasks]
+    filled = [{"stage": "run", "late": False, "turns": 25, **task} for task in tasks]
     behaviours = {str(task["id"]): "ok,latency=0.2" for task in filled if task["do"] == "steady"}
     plan = write_plan(
         project,
