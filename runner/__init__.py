@@ -87,7 +87,6 @@ if TYPE_CHECKING:
         format_problems,
     )
     from runner.glance import Glance, glances
-    from runner.grouping import Format, Unscored, summary, summary_text
     from runner.history import Cursor, History, Mark, incidents_of
     from runner.hook import Called
     from runner.launch import launch, resume_run
@@ -105,6 +104,17 @@ if TYPE_CHECKING:
         task_results,
     )
     from runner.rehearse import Script, ScriptError, serve
+    from runner.report.groups import Unscored, summary
+    from runner.report.judged import judged, run_names, weigh
+    from runner.report.phases import phase_frame, phase_tables, phase_text
+    from runner.report.text import (
+        Format,
+        grid,
+        long_form,
+        parquet_bytes,
+        side_by_side,
+        summary_text,
+    )
     from runner.runs import RunInfo, engine_alive, find_run, list_runs, runs_folder
     from runner.table import ResultList, ResultRow, result_list, results
     from runner.tail import AttemptTail, Bodies, Tail, events_named, events_of, follow
@@ -122,7 +132,7 @@ _LAZY: Final = {
     "EngineGone": "runner.errors",
     "Evaluation": "runner.engine.evaluate",
     "Figures": "runner.charts",
-    "Format": "runner.grouping",
+    "Format": "runner.report.text",
     "ForeignDiagnosis": "runner.doctor",
     "Glance": "runner.glance",
     "Heat": "runner.charts",
@@ -145,7 +155,7 @@ _LAZY: Final = {
     "ScriptError": "runner.rehearse",
     "Surprise": "runner.demo",
     "Tail": "runner.tail",
-    "Unscored": "runner.grouping",
+    "Unscored": "runner.report.groups",
     "VerifyReport": "runner.engine.verify",
     "ask_ping": "runner.reading",
     "call_once": "runner.engine.notify",
@@ -172,6 +182,16 @@ _LAZY: Final = {
     "glances": "runner.glance",
     "incident_words": "runner.core.incidents",
     "incidents_of": "runner.history",
+    "grid": "runner.report.text",
+    "judged": "runner.report.judged",
+    "long_form": "runner.report.text",
+    "parquet_bytes": "runner.report.text",
+    "phase_frame": "runner.report.phases",
+    "phase_tables": "runner.report.phases",
+    "phase_text": "runner.report.phases",
+    "run_names": "runner.report.judged",
+    "side_by_side": "runner.report.text",
+    "weigh": "runner.report.judged",
     "launch": "runner.launch",
     "list_runs": "runner.runs",
     "plan_template": "runner.engine.config",
@@ -188,8 +208,8 @@ _LAZY: Final = {
     "serve": "runner.rehearse",
     "start_demo": "runner.demo",
     "state_word": "runner.reading",
-    "summary": "runner.grouping",
-    "summary_text": "runner.grouping",
+    "summary": "runner.report.groups",
+    "summary_text": "runner.report.text",
     "surprises": "runner.demo",
     "task_results": "runner.reading",
     "verify": "runner.engine.verify",
@@ -296,20 +316,27 @@ __all__ = [
     "foreign_words",
     "format_problems",
     "glances",
+    "grid",
     "health",
     "idle_trees",
     "incident_words",
     "incidents_of",
     "is_scored",
+    "judged",
     "latency",
     "launch",
     "limits_of",
     "list_runs",
     "logout_warning",
+    "long_form",
     "model_workers",
     "not_scored",
     "one_line",
     "outlook",
+    "parquet_bytes",
+    "phase_frame",
+    "phase_tables",
+    "phase_text",
     "plan_template",
     "plural",
     "present",
@@ -325,9 +352,11 @@ __all__ = [
     "resume_run",
     "rows_json",
     "run_elapsed_s",
+    "run_names",
     "run_state",
     "runs_folder",
     "serve",
+    "side_by_side",
     "silent_s",
     "size",
     "stalled_s",
@@ -343,5 +372,6 @@ __all__ = [
     "verdict",
     "verify",
     "watch_of",
+    "weigh",
     "why",
 ]

@@ -12,7 +12,7 @@ from msgspec import Struct
 from runner.core.outcomes import OUTCOMES
 from runner.core.rows import Row
 from runner.frames import Frame, pl
-from runner.grouping import summary
+from runner.report.groups import summary
 from runner.table import results
 
 _COLUMNS: Final = tuple(

@@ -6,6 +6,7 @@ starts is a session of its own, and needs nobody.
 
 import json
 import os
+import select
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
@@ -114,9 +115,11 @@ def start_engine(run_dir: Path) -> RunInfo:
     finally:
         os.close(theirs)
     with os.fdopen(ours, "rb") as pipe:
-        line = pipe.readline()
+        answered, _, _ = select.select([pipe], [], [], READY_S)
+        line = pipe.readline() if answered else b""
     if not line:
-        raise StartFailed(f"the engine did not start; see {run_dir / ENGINE_LOG}")
+        when = "" if answered else f" within {READY_S:.0f} s"
+        raise StartFailed(f"the engine did not start{when}; see {run_dir / ENGINE_LOG}")
     said = json.loads(line)
     if "error" in said:
         kind = getattr(errors, said["kind"], StartFailed)

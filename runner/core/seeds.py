@@ -1,8 +1,8 @@
 """The seed of a task: what its simulated tools and its flawed workflow are drawn from.
 
-Apart from the plan because it is a rule of the benchmark. The seed does not depend on the model, the
-prompt or the tool success rate, so that all of them meet the same luck and differences between them
-are theirs; nor on the attempt, so that a requeue after a hang changes no result.
+Apart from the plan because it is a rule of the benchmark. The seed does not depend on the model,
+the prompt or the tool success rate, so that all of them meet the same luck and differences between
+them are theirs; nor on the attempt, so that a requeue after a hang changes no result.
 """
 
 from hashlib import blake2b

@@ -31,6 +31,29 @@ difficulty = ["easy"]
 prompt_type = ["optimal", "baseline"]
 """
 
+TWO_KEYS = """
+[run]
+workers = 6
+start_interval = 0
+[[endpoints]]
+name = "first"
+base_url = "{base_url}"
+[[endpoints]]
+name = "second"
+base_url = "{base_url}"
+[[endpoints]]
+name = "refused"
+base_url = "{refused_url}"
+[[models]]
+name = "m"
+endpoint = ["first", "second", "refused"]
+[tasks]
+executor = "interactive"
+[tasks.matrix]
+difficulty = ["easy"]
+prompt_type = ["optimal", "baseline"]
+"""
+
 
 @pytest.fixture
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Project]:
@@ -104,4 +127,23 @@ def test_deployments_share_the_work_and_count_as_their_model(project: Project) -
             ), "the least busy one is taken"
         elif isinstance(event, ev.AttemptEnded):
             busy[deployment[event.attempt_id]] -= 1
+    checked(run)
+
+
+def test_a_model_goes_on_with_its_other_keys_where_one_is_refused(project: Project) -> None:
+    with Rehearsal.start(OK) as server:
+        plan = project.folder / "plan.toml"
+        plan.write_text(
+            TWO_KEYS.format(base_url=server.base_url, refused_url=server.url_for("401"))
+        )
+        run = project.launch(plan)
+        state = run.ended()
+    assert (state.status, len(state.done)) == ("finished", 40)
+    assert set(state.done.values()) <= {"passed", "partial", "failed", "errored"}
+    paused = run.of(ev.EndpointPaused)
+    assert {event.endpoint for event in paused} == {"refused"}
+    scored = run.rows().filter(run.rows()["score"].is_not_null())
+    used = Counter(scored["endpoint"].to_list())
+    assert set(used) == {"first", "second"}
+    assert min(used.values()) >= 10, used
     checked(run)

@@ -1,8 +1,8 @@
 """``KEY=VALUE`` from a command line or a screen, put into a plan.
 
 Apart because keys of the command line name models and endpoints (``models.o4-mini.limits.attempt``)
-where the file has lists of tables, because names hold dots (``models.gpt-4.1.workers``), and because
-``models=NAME,NAME`` is all that a plan without models lacks.
+where the file has lists of tables, because names hold dots (``models.gpt-4.1.workers``), and
+because ``models=NAME,NAME`` is all that a plan without models lacks.
 """
 
 import copy

@@ -1,7 +1,7 @@
-"""The ready plans of the PILOT benchmark, phases 5.1 to 5.5: ``pilot:5.3`` wherever a plan is named.
+"""The ready plans of the PILOT benchmark, phases 5.1 to 5.5: named ``pilot:5.3`` like a file.
 
-Apart from reading because a ready plan is a file like any other, which only lies elsewhere. It lacks
-models: ``--set models=NAME,NAME``, and ``--set endpoints.main.base_url=...`` for other servers.
+Apart from reading because a ready plan is a file like any other, which only lies elsewhere. It
+lacks models: ``--set models=NAME,NAME``, and for other servers ``endpoints.main.base_url=URL``.
 """
 
 import importlib.resources

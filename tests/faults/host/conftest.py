@@ -118,6 +118,7 @@ class Host:
                 attempt=1,
                 model="m",
                 deployment="m-a",
+                endpoint="e",
                 seed=1,
                 labels=data.get("labels", {}),
                 data={"id": attempt_id, "do": do, **data},

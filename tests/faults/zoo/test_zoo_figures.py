@@ -51,7 +51,7 @@ def kill_each(
             answer = control.ask("kill", worker=0, attempt_id=last)
             assert answer["outcome"] == "killed", answer
             each(count)
-    follower.read()
+    wait_for(lambda: last not in follower.read().owner)
     asked = {e.attempt_id: e.at for e in follower.events if isinstance(e, ev.KillRequested)}
     ended = {e.attempt_id: e.at for e in follower.events if isinstance(e, ev.AttemptEnded)}
     return sorted(ended[attempt_id] - at for attempt_id, at in asked.items())
