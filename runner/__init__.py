@@ -105,7 +105,7 @@ if TYPE_CHECKING:
     )
     from runner.rehearse import Script, ScriptError, serve
     from runner.report.groups import Unscored, summary
-    from runner.report.judged import judged, run_names, weigh
+    from runner.report.judged import judged, run_names, stacked
     from runner.report.phases import phase_frame, phase_tables, phase_text
     from runner.report.text import (
         Format,
@@ -190,8 +190,8 @@ _LAZY: Final = {
     "phase_tables": "runner.report.phases",
     "phase_text": "runner.report.phases",
     "run_names": "runner.report.judged",
+    "stacked": "runner.report.judged",
     "side_by_side": "runner.report.text",
-    "weigh": "runner.report.judged",
     "launch": "runner.launch",
     "list_runs": "runner.runs",
     "plan_template": "runner.engine.config",
@@ -359,6 +359,7 @@ __all__ = [
     "side_by_side",
     "silent_s",
     "size",
+    "stacked",
     "stalled_s",
     "start_demo",
     "state_word",
@@ -372,6 +373,5 @@ __all__ = [
     "verdict",
     "verify",
     "watch_of",
-    "weigh",
     "why",
 ]

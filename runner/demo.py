@@ -12,7 +12,7 @@ import select
 import signal
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -62,7 +62,9 @@ class Surprise(Struct, frozen=True):
     wanted: str
 
 
-class _Ready(msgspec.Struct):
+class Ready(msgspec.Struct):
+    """What a server prints once it accepts connections."""
+
     port: int
     pid: int
 
@@ -85,7 +87,13 @@ def start_demo(
         write_file(folder / "tasks.jsonl", demo_tasks().encode())
     except OSError as error:
         raise EngineError(f"{folder} cannot be written: {error.strerror}") from error
-    server = _start_endpoint(script)
+    server = start_server(
+        [
+            *(sys.executable, "-m", "runner.rehearse"),
+            *("--script", str(script.resolve()), "--idle-exit", str(IDLE_EXIT_S)),
+        ],
+        _START_S,
+    )
     try:
         plan = demo_plan(f"http://127.0.0.1:{server.port}/v1", quick=quick, workers=workers)
         write_file(folder / "plan.toml", plan.encode())
@@ -120,14 +128,14 @@ def bypass_proxies() -> None:
         os.environ[name] = ",".join([*known, *wanted])
 
 
-def _start_endpoint(script: Path) -> _Ready:
-    """The endpoint as a session of its own, so that no terminal's end reaches it."""
+def start_server(command: Sequence[str], timeout_s: float) -> Ready:
+    """Start a server as a session of its own, so that no terminal's end reaches it.
+
+    `StartFailed` if it has not said that it is ready within ``timeout_s``.
+    """
     root = Path(__file__).resolve().parents[1]
     process = subprocess.Popen(
-        [
-            *(sys.executable, "-m", "runner.rehearse"),
-            *("--script", str(script.resolve()), "--idle-exit", str(IDLE_EXIT_S)),
-        ],
+        command,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
@@ -136,10 +144,10 @@ def _start_endpoint(script: Path) -> _Ready:
     )
     assert process.stdout is not None, "asked for above"
     with process.stdout as pipe:
-        ready, _, _ = select.select([pipe], [], [], _START_S)
+        ready, _, _ = select.select([pipe], [], [], timeout_s)
         line = pipe.readline() if ready else b""
     try:
-        return msgspec.json.decode(line, type=_Ready)
+        return msgspec.json.decode(line, type=Ready)
     except msgspec.DecodeError as error:
         process.kill()
         process.wait()

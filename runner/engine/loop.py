@@ -34,7 +34,7 @@ from runner.engine.probe import vitals
 from runner.engine.pulse import PULSE_S, Pulse
 from runner.engine.steering import Steering
 from runner.engine.storage import Storage
-from runner.engine.supervisor import PROCESS_KILL_S, Supervisor
+from runner.engine.supervisor import LATE_S, PROCESS_KILL_S, Supervisor
 
 TICK_S: Final = 0.1
 LAG_S: Final = 1.0
@@ -216,7 +216,9 @@ class Loop:
     def _deadlines(self, now: float) -> None:
         state, at = self._journal.state, self._journal.axis.at(now)
         for late in list(overdue(state, at)):
-            self._attempts.order_kill(late.worker.attempt_id, late.cause)
+            live = self._attempts.live[late.worker.attempt_id]
+            if now - live.link.heard <= LATE_S:  # a late host is judged first, then its attempts
+                self._attempts.order_kill(late.worker.attempt_id, late.cause)
         plan = state.plan
         one_each = plan is not None and plan.resources.isolation == "process"
         if one_each:

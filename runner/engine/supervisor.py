@@ -20,6 +20,8 @@ from runner.engine.autopsy import Finding, ThreadTime, examine, thread_times
 from runner.engine.hosts import HostLink, LocalHosts
 from runner.engine.journal import Journal
 
+LATE_S: Final = 1.0
+"""Without a message for this long a host is late: its attempts wait for the verdict on it."""
 FROZEN_S: Final = 1.5
 """Without a message for this long a host is shown as frozen; the longest honest silence measured
 is 1.34 s (100 slots in pure-Python spin)."""

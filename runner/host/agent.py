@@ -23,8 +23,8 @@ from runner.host import chat
 from runner.host.attempt import Attempt
 from runner.host.calls import Session
 from runner.host.guard import Connections
-from runner.masking import Secrets
 from runner.host.recorder import Recorder
+from runner.masking import Secrets
 
 if TYPE_CHECKING:
     import httpx2

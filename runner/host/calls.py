@@ -65,15 +65,12 @@ class Session:
         self._unfinished = set()
 
     def begin(self, request: httpx2.Request) -> "Tries":
-        """A new call, told to the recorder if it goes to the model endpoint."""
+        """A new call; the recorder learns of it when a permit let its first try go."""
         to_model = self.is_endpoint(request.url)
         asked = _read_request(request) if to_model else _Asked()
-        n = 0
-        if to_model:
-            self.calls += 1
-            n = self.calls
-            self.recorder.call_started(n, asked.model, asked.stream)
-        tries = Tries(self, n, asked.stream, isinstance(request.stream, httpx2.ByteStream))
+        self.calls += to_model
+        n = self.calls if to_model else 0
+        tries = Tries(self, n, asked, isinstance(request.stream, httpx2.ByteStream))
         self._unfinished.add(tries)
         return tries
 
@@ -124,13 +121,14 @@ class Tries:
     are guarded but neither recorded nor repeated.
     """
 
-    def __init__(self, session: Session, n: int, streamed: bool, replayable: bool) -> None:
+    def __init__(self, session: Session, n: int, asked: _Asked, replayable: bool) -> None:
         self.session = session
         self.n = n
-        self.streamed = streamed
+        self.streamed = asked.stream
+        self._model = asked.model
         self.try_no = 0
         self.key = ""
-        self.clock = CallClock(session.scope, None, streamed)
+        self.clock = CallClock(session.scope, None, self.streamed)
         self._replayable = replayable
         self._progress = ProgressScan(sse=False)
         self._usage = UsageScan()
@@ -143,9 +141,11 @@ class Tries:
     # -- a try ----------------------------------------------------------------------------------
 
     def start(self) -> CallClock:
-        """Begin the next try."""
+        """Begin the next try: its limits count from here, the wait for a permit is over."""
         self.try_no += 1
         session = self.session
+        if self.n:
+            session.recorder.call_started(self.n, self._model, self.streamed)
         self.clock = CallClock(session.scope, session.limits, self.streamed, self._first_byte)
         self._usage = UsageScan()
         return self.clock
@@ -290,7 +290,7 @@ class Tries:
         scope.backoff_until = 0.0
         if how == "ok":
             scope.progress()
-        if not self.n:
+        if not self.n or not self.try_no:
             return
         sent = clock.started if clock.sent_at is None else clock.sent_at
         end = CallEnd(

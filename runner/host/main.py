@@ -24,7 +24,6 @@ from runner.host.apikey import ApiKey
 from runner.host.attempt import Attempt
 from runner.host.command import Command
 from runner.host.gate import Interrupted
-from runner.masking import Secrets
 from runner.host.offspring import Offspring
 from runner.host.outbox import Outbox
 from runner.host.perform import Performer, Shared
@@ -32,6 +31,7 @@ from runner.host.permits import Shares
 from runner.host.slots import Slots
 from runner.host.verdict import Verdict
 from runner.host.watch import Watch
+from runner.masking import Secrets
 
 _READ_BYTES = 64 * 1024
 _LAST_WORDS_S = 0.1

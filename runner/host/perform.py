@@ -24,12 +24,12 @@ from runner.host.calls import Session
 from runner.host.gate import Interrupted
 from runner.host.guard import Connections
 from runner.host.ladder import Rung
-from runner.masking import Secrets
 from runner.host.outbox import Outbox
 from runner.host.permits import Shares
 from runner.host.recorder import Recorder
 from runner.host.speech import AttemptStream
 from runner.host.verdict import Verdict, of_error, of_result
+from runner.masking import Secrets
 
 
 @dataclass

@@ -43,7 +43,7 @@ class Recorder(Protocol):
     """Who is told about calls. Called by the worker; must not block or raise. `n` counts from 1."""
 
     def call_started(self, n: int, model: str, stream: bool) -> None:
-        """A call begins; `model` as the request names it, which is the deployment."""
+        """A try of a call is sent, its permit given; `model` is the request's: the deployment."""
         ...
 
     def first_byte(self, n: int, wait_s: float) -> None:

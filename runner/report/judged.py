@@ -22,8 +22,6 @@ _BODIES: Final = ("messages", "extra", "tool_calls")
 COLUMNS: Final = tuple(name for name in Row.__struct_fields__ if name not in _BODIES)
 SPENT: Final = ("tokens_in", "tokens_out", "cost", "backoff_s")
 """Columns that count for a task over all its attempts, not only over the one that was scored."""
-LOST: Final = ("hang_s", "backoff_s", "loop_s", "overrun_s")
-"""Worker seconds that went into nothing; see `judged`."""
 
 
 def judged(run: str | Path) -> Frame:
@@ -94,6 +92,11 @@ def loops_of(run_dir: Path) -> dict[str, tuple[str, int]]:
             if known is None or rank < known[0]:
                 found[event.attempt_id] = (rank, event.rule, min(event.turns))
     return {attempt_id: (rule, turn) for attempt_id, (_, rule, turn) in found.items()}
+
+
+def stacked(frames: Sequence[Frame]) -> Frame:
+    """The tasks of several runs in one table."""
+    return pl.concat(list(frames), how="diagonal_relaxed")
 
 
 def run_names(infos: Sequence[tuple[str, str]]) -> list[str]:

@@ -70,7 +70,7 @@ def for_people(made: Frame) -> tuple[list[str], list[list[str]]]:
     for name in made.columns:
         if name in merged:
             continue
-        heading, names = _WIDE.get(name, (_HEADINGS.get(name, name), (name,)))
+        heading, names = _WIDE.get(name) or (_HEADINGS.get(str(name), str(name)), (str(name),))
         merged.update(names)
         heads.append(heading)
         sources.append(names)

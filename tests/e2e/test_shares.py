@@ -75,7 +75,7 @@ def test_a_ready_plan_in_two_shares_is_the_whole_plan(project: Project) -> None:
         }
         seen: list[str] = []
         for part in (1, 2):
-            run = project.launch("pilot:5.1", overrides=settings, shard=(part, 2))
+            run = project.launch(Path("pilot:5.1"), overrides=settings, shard=(part, 2))
             state = run.ended()
             assert (state.status, state.tasks_total) == ("finished", 10)
             found = about(run.dir)
@@ -94,7 +94,7 @@ def test_a_share_that_was_stopped_goes_on_as_that_share(project: Project) -> Non
             "run.workers": "2",
             "run.start_interval": "0",
         }
-        run = project.launch("pilot:5.1", overrides=settings, shard=(2, 2))
+        run = project.launch(Path("pilot:5.1"), overrides=settings, shard=(2, 2))
         run.until(lambda state: state.totals.attempts > 2)
         run.ask("stop")
         run.ended()

@@ -256,7 +256,7 @@ def test_click_in_the_trouble_list_moves_the_pointer() -> None:
 def test_workers_asks_for_a_number() -> None:
     async def steps(app: PilotApp, pilot: Pilot[str], source: StillSource) -> None:
         await press(pilot, "w", "backspace", "backspace", "backspace", *"42", "enter")
-        assert source.sent == [("workers", {"workers": 42})]
+        assert source.sent == [("workers", {"n": 42})]
         await press(pilot, "w", *"x", "enter")
         assert "is no number from 1 to 4096" in drawn(app)[-1]
         assert len(source.sent) == 1
@@ -297,7 +297,7 @@ def test_commands_by_name() -> None:
         await press(pilot, "colon", *"theme", "space", *"pink", "enter")
         assert "no theme 'pink'; one of" in drawn(app)[-1]
         await press(pilot, "colon", *"workers", "space", *"7", "enter")
-        assert source.sent == [("workers", {"workers": 7})]
+        assert source.sent == [("workers", {"n": 7})]
         await press(pilot, "colon", *"help", "enter")
         assert isinstance(app.screen, Help)
         await press(pilot, "escape", "colon", *"nonsense", "enter")

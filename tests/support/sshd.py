@@ -13,8 +13,6 @@ import pytest
 from support.running import wait_for
 
 SSHD = shutil.which("sshd") or "/usr/sbin/sshd"
-KEEPALIVE_S = 2
-"""The server asks a silent client so often, and hangs up after three questions."""
 
 
 class Sshd:
@@ -45,8 +43,6 @@ UsePAM no
 PasswordAuthentication no
 PermitRootLogin prohibit-password
 AcceptEnv PILOT_* XDG_* PYTHONPATH NO_PROXY
-ClientAliveInterval {KEEPALIVE_S}
-ClientAliveCountMax 3
 PrintMotd no
 LogLevel ERROR
 """)

@@ -43,8 +43,6 @@ class Shard(click.ParamType[tuple[int, int]]):
         self, value: Any, param: click.Parameter | None, ctx: click.Context | None
     ) -> tuple[int, int]:
         """The two numbers; a usage error for anything else."""
-        if isinstance(value, tuple):
-            return value
         part, slash, parts = str(value).partition("/")
         if slash and part.isdecimal() and parts.isdecimal() and 1 <= int(part) <= int(parts):
             return int(part), int(parts)

@@ -1,5 +1,6 @@
 """``report``, ``incidents``, ``verify``, ``loops``: judgements on what a run left."""
 
+import sys
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -35,47 +36,102 @@ _FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
     help="Columns or labels.",
 )
 @click.option(
+    "--phases", is_flag=True, help="The tables of the benchmark's phases 5.1 to 5.5 instead."
+)
+@click.option(
     "--unscored",
     type=click.Choice(["exclude", "fail"]),
     default="exclude",
     help="Leave tasks that were not scored out of the rate, or count them as failed.",
 )
 @click.option(
-    "--format", "form", type=click.Choice(["table", "md", "csv", "json"]), default="table"
+    "--format",
+    "form",
+    type=click.Choice(["table", "md", "csv", "latex", "json", "parquet"]),
+    default="table",
+    help="For people, papers or programs.",
 )
 @json_option
 @runs_dir_option
 def report(
     runs: tuple[str, ...],
     by: str,
+    phases: bool,
     unscored: "Unscored",
     form: "Format",
     as_json: bool,
     runs_dir: Path,
 ) -> None:
-    """Success in groups, with its 95 % interval, time, tokens and cost; several runs in turn."""
-    from runner import summary, summary_text
+    """Success in groups with its 95 % interval, time, tokens, cost, and time lost to trouble.
+
+    Several runs stand side by side. parquet goes to stdout: pilot-tui report RUN --format parquet >
+    FILE.
+    """
+    from runner import run_names
 
     groups = [part.strip() for part in by.split(",") if part.strip()]
     if not groups:
         raise click.BadParameter("names no column", param_hint="--by")
+    form = "json" if as_json else form
+    if form == "parquet" and sys.stdout.isatty():
+        raise click.UsageError("parquet is not for a terminal: add > FILE")
     infos = [named(run, runs_dir) for run in runs]
-    frames = [(info, summary(_results(info), groups, unscored)) for info in infos]
-    if as_json or form == "json":
-        print_json([{"run_id": info.run_id, "groups": made.to_dicts()} for info, made in frames])
-        return
-    for number, (info, made) in enumerate(frames):
-        if len(frames) > 1:
-            click.echo(("\n" if number else "") + one_line(f"{info.run_id} {info.name}", 100))
-        click.echo(summary_text(made, form), nl=False)
+    frames = [_judged(info) for info in infos]
+    names = run_names([(info.run_id, info.name) for info in infos])
+    if phases:
+        _print_phases(frames, unscored, form)
+    else:
+        _print_groups(infos, names, frames, groups, unscored, form)
 
 
-def _results(info: RunInfo) -> Any:
-    """The run's results; what Arrow says of a damaged file becomes words."""
-    from runner import results
+def _print_groups(
+    infos: list[RunInfo],
+    names: list[str],
+    frames: list[Any],
+    groups: list[str],
+    unscored: "Unscored",
+    form: "Format",
+) -> None:
+    from runner import grid, long_form, parquet_bytes, side_by_side, summary, summary_text
+
+    made = [summary(frame, groups, unscored) for frame in frames]
+    if form == "json":
+        pairs = zip(infos, made, strict=True)
+        print_json([{"run_id": info.run_id, "groups": one.to_dicts()} for info, one in pairs])
+    elif form == "parquet":
+        sys.stdout.buffer.write(parquet_bytes(long_form(names, made)))
+    elif form == "csv":
+        click.echo(
+            summary_text(made[0] if len(made) == 1 else long_form(names, made), form), nl=False
+        )
+    elif len(made) == 1:
+        click.echo(summary_text(made[0], form), nl=False)
+    else:
+        click.echo(grid(*side_by_side(names, made, groups), form), nl=False)
+
+
+def _print_phases(frames: list[Any], unscored: "Unscored", form: "Format") -> None:
+    from runner import parquet_bytes, phase_frame, phase_tables, phase_text, stacked, summary_text
+
+    tables = phase_tables(stacked(frames), unscored)
+    if not tables:
+        click.echo("no row has a prompt type, a flaw or a tool success rate", err=True)
+    elif form == "json":
+        print_json(phase_frame(tables).to_dicts())
+    elif form == "parquet":
+        sys.stdout.buffer.write(parquet_bytes(phase_frame(tables)))
+    elif form == "csv":
+        click.echo(summary_text(phase_frame(tables), form), nl=False)
+    else:
+        click.echo(phase_text(tables, form), nl=False)
+
+
+def _judged(info: RunInfo) -> Any:
+    """The run's tasks and what they cost; what Arrow says of a damaged file becomes words."""
+    from runner import judged
 
     try:
-        return results(info.run_dir)
+        return judged(info.run_dir)
     except ValueError as error:
         text = f"results of {info.run_id} cannot be read: {error}"
         raise click.ClickException(f"{text} See: pilot-tui verify {info.run_id}") from error

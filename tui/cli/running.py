@@ -83,15 +83,19 @@ def run(  # noqa: PLR0913, PLR0917  one parameter an option is click's way
 @click.option("--headless", is_flag=True, help="Plain lines; the quick demo, under 50 s.")
 @click.option("--quick", is_flag=True, help="The quick demo on the screen too.")
 @click.option("--workers", metavar="N", type=click.IntRange(1, 60), default=12, show_default=True)
+@click.option("--local-model", is_flag=True, help="A real model on this CPU; needs two packages.")
 @runs_dir_option
-def demo(headless: bool, quick: bool, workers: int, runs_dir: Path) -> int:
+def demo(headless: bool, quick: bool, workers: int, local_model: bool, runs_dir: Path) -> int:
     """A complete run with calls that hang, drip, loop and fail; no key, no network.
 
-    Takes about three minutes on the screen. Exit 0 when every task ended as rehearsed.
+    Takes about three minutes on the screen. Exit 0 when every task ended as rehearsed. With
+    --local-model nothing is rehearsed: exit 0 when every task was scored.
     """
     from runner import start_demo, surprises
 
     headless = headless or not has_screen()
+    if local_model:
+        return _demo_local(runs_dir, headless=headless)
     quick = quick or headless
     started = start_demo(runs_dir, quick=quick, workers=workers)
     run_dir = started.info.run_dir
@@ -106,6 +110,23 @@ def demo(headless: bool, quick: bool, workers: int, runs_dir: Path) -> int:
         click.echo(f"{item.task_id}: {item.got}, rehearsed was {item.wanted}", err=True)
     if not wrong:
         click.echo("every task ended as rehearsed")
+    return 1 if wrong else 0
+
+
+def _demo_local(runs_dir: Path, *, headless: bool) -> int:
+    from runner import start_local_demo, unscored
+
+    started = start_local_demo(runs_dir)
+    run_dir = started.info.run_dir
+    show(started.info, headless=headless, detach=False)
+    if engine_alive(run_dir) and outcome(run_dir) == 0:
+        click.echo(f"the demo goes on: pilot-tui attach {started.info.run_id}")
+        return 0
+    started.close()
+    wrong = unscored(run_dir)
+    for item in wrong:
+        click.echo(f"{item.task_id}: {item.got}", err=True)
+    click.echo(f"scored by a real model; what it said: pilot-tui replay {started.info.run_id}")
     return 1 if wrong else 0
 
 

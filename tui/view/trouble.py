@@ -24,7 +24,8 @@ def trouble_lines(
     title = Line().add("TROUBLE ", Ink("hi", bold=True))
     title.add(str(len(found)), Ink("stuck" if found else "dim", bold=bool(found)))
     if not found:
-        title.add("   the run has ended" if ended else "   every worker gets on", DIM)
+        words = "every worker gets on" if view.state.owner else "no worker has a task"
+        title.add("   the run has ended" if ended else f"   {words}", DIM)
     elif len(found) > rows:
         title.add(f"   worst {rows}, n shows the next" if cells >= 60 else "", DIM)
     right = Line().add("ends by itself", DIM) if found else None

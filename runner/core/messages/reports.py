@@ -72,7 +72,10 @@ class Running(Message):
 
 
 class CallStarted(Message):
-    """A request was sent. ``n`` counts the calls of the attempt from 1, retries not included."""
+    """A request is being sent, for the first time or again: its limits count from here.
+
+    ``n`` counts the calls of the attempt from 1, retries not included.
+    """
 
     t: float
     attempt_id: str

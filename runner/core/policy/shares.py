@@ -13,8 +13,9 @@ from runner.core.plan import Endpoint
 def deal(bound: int, demand: Mapping[int, int], turn: int) -> dict[int, int]:
     """``bound`` whole permits over hosts by ``demand`` (host -> attempts), adding up to it.
 
-    Each host with demand gets one at least, if there are as many; ``turn`` rotates who gets the
-    rest, so that no host waits for ever where the bound is smaller than the number of hosts.
+    Each host with demand gets one at least, if there are as many. Where the bound is smaller than
+    the number of hosts, ``turn`` rotates who gets some, so that no host waits for ever; elsewhere
+    nothing moves while demand does not, since a host keeps the calls that it has begun.
     """
     hosts = sorted(host for host, wanted in demand.items() if wanted > 0)
     if not hosts or bound <= 0:
@@ -24,7 +25,7 @@ def deal(bound: int, demand: Mapping[int, int], turn: int) -> dict[int, int]:
     spread = bound - one_each * len(hosts)
     shares = {host: one_each + spread * demand[host] // total for host in hosts}
     rest = bound - sum(shares.values())
-    offset = turn % len(hosts)
+    offset = 0 if one_each else turn % len(hosts)
     for host in (hosts[offset:] + hosts[:offset])[:rest]:
         shares[host] += 1
     return shares

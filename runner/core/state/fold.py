@@ -147,6 +147,8 @@ def _run_paused(state: State, event: ev.RunPaused) -> None:
 
 def _run_unpaused(state: State, event: ev.RunUnpaused) -> None:
     state.pauses.pop(event.cause, None)
+    if event.cause == "brake":
+        state.recent.clear()  # a person saw these; the brake counts afresh
     if not state.pauses and state.status == "paused":
         state.status = "running"
 

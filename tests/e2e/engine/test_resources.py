@@ -131,3 +131,16 @@ def test_the_number_of_workers_follows_an_order(project: Project) -> None:
     run.until(lambda state: len(state.workers) == 1)
     assert run.ended().exit_code == 0
     checked(run)
+
+
+def test_waiting_for_a_permit_is_not_held_against_a_call(project: Project) -> None:
+    limits = "first_byte = 2\nidle = 2\ncall = 4\nattempt = 60"
+    script = 'default = "ok,latency=1"'
+    plan = project.write(tasks=6, workers=6, script=script, limits=limits)
+    text = plan.read_text().replace('name = "here"', 'name = "here"\nmax_in_flight = 1', 1)
+    plan.write_text(text)
+    run = project.launch(plan)
+    state = run.ended()
+    assert set(state.done.values()) == {"passed"}
+    assert state.totals.attempts == 6
+    checked(run)

@@ -7,18 +7,23 @@ import signal
 import socket
 import sys
 import threading
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
 from support.running import Project, Watched, checked, wait_for
 from support.sshd import Sshd
-from support.viewer import Desk, gone_within, pids_with
+from support.viewer import Desk, cpu_s, gone_within, pids_with
 
 from runner.core import events as ev
 
 Begin = Callable[[Sequence[str]], Desk]
 LEAVES_S = 35.0
+STALL_S = 5.0
+MOST_CPU = 0.05
+A_MOMENT_S = 0.25
+"""The rest of a start-up, or of a frame: no share of a second."""
 
 
 class Wire:
@@ -62,10 +67,11 @@ class Wire:
 class Session:
     """A dashboard over ssh, and three ways to lose it."""
 
-    def __init__(self, begin: Begin, sshd: Sshd, remote: str, mark: str) -> None:
-        self._wire = Wire(sshd.port)
+    def __init__(self, begin: Begin, sshd: Sshd, remote: str, mark: str, how: str) -> None:
+        # Without the proxy the kernel itself tells the server that the client is gone.
+        self._wire = Wire(sshd.port) if how == "cut" else None
         os.environ["PILOT_TEST_MARK"] = mark
-        self._desk = begin(sshd.command(remote, self._wire.port))
+        self._desk = begin(sshd.command(remote, self._wire.port if self._wire else sshd.port))
         self._mark = mark
 
     def shown(self) -> str:
@@ -77,18 +83,32 @@ class Session:
         (pid,) = pids_with(f"PILOT_TEST_MARK={self._mark}")
         return pid
 
-    def drop(self, how: str) -> None:
+    def drop(self) -> None:
         """Lose the connection."""
-        if how == "cut":
+        if self._wire is not None:
             self._wire.cut()
         else:
-            number = signal.SIGKILL if how == "killed" else signal.SIGSTOP
-            self._desk.process.send_signal(number)
+            self._desk.process.send_signal(signal.SIGKILL)
+
+    def stall(self, viewer: int) -> None:
+        """The client is stopped and takes nothing any more: that costs the viewer nothing.
+
+        sshd keeps the terminal for as long as the connection stands, so the viewer stays as well.
+        """
+        before = cpu_s(viewer)
+        self._desk.process.send_signal(signal.SIGSTOP)
+        began = time.monotonic()
+        wait_for(lambda: time.monotonic() - began > STALL_S)
+        after = cpu_s(viewer)
+        assert before is not None
+        assert after is not None
+        assert after - before <= MOST_CPU * STALL_S + A_MOMENT_S
 
     def close(self) -> None:
         """The client goes too, stopped or not."""
         self._desk.close()
-        self._wire.close()
+        if self._wire is not None:
+            self._wire.close()
 
 
 def remote(*words: str) -> str:
@@ -102,7 +122,7 @@ def rounds(sshd: Sshd, plan: Path, project: Project, begin: Begin, how: str, tim
     done = 0
     for number in range(times):
         words = ("attach", "steady") if number else ("run", str(plan), "--run-id", "steady")
-        session = Session(begin, sshd, remote(*words), f"{how}-{number}-{os.getpid()}")
+        session = Session(begin, sshd, remote(*words), f"{how}-{number}-{os.getpid()}", how)
         try:
             screen = session.shown()
             counted = re.search(r"(\d+) of 4000 tasks", screen)
@@ -111,10 +131,11 @@ def rounds(sshd: Sshd, plan: Path, project: Project, begin: Begin, how: str, tim
             assert "ENGINE" not in screen
             viewer = session.viewer()
             done = len(found.state().done)
-            session.drop(how)
+            if how == "stopped":
+                session.stall(viewer)
+            session.drop()
             took_s, used_s = gone_within(viewer, LEAVES_S)
-            # The work of a moment, start-up's last part included, is no share of a second.
-            assert used_s <= 0.05 * took_s + 0.25
+            assert used_s <= MOST_CPU * took_s + A_MOMENT_S
         finally:
             session.close()
         wait_for(lambda before=done: len(found.state().done) > before)

@@ -204,6 +204,11 @@ def sum_in_c(task, ctx):
     return sum(range(10**13)) > 0
 
 
+def freeze_soon(task, ctx):
+    ctx.sleep(0.1)
+    return sum(range(10**13)) > 0
+
+
 def stop_own_process(task, ctx):
     ctx.log("freezing")
     ctx.sleep(0.6)

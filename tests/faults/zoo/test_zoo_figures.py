@@ -1,6 +1,7 @@
 """Hundreds of kills in one run: how soon the slot is free, and that nothing grows meanwhile."""
 
 import sys
+import time
 from collections.abc import Callable
 
 import psutil
@@ -75,6 +76,13 @@ def running(worker: WorkerState) -> bool:
     return bool(worker.running_at)
 
 
+def frozen(worker: WorkerState) -> bool:
+    return running(worker) and time.time() - worker.running_at > 0.3
+
+
+READY = {"plain": in_a_call, "busy": running, "sleep": running, "freeze_soon": frozen}
+
+
 @pytest.mark.drill
 @pytest.mark.timeout(120)
 def test_hundreds_of_kills_leave_no_thread_no_descriptor_and_no_memory(project: Project) -> None:
@@ -108,13 +116,14 @@ def test_hundreds_of_kills_leave_no_thread_no_descriptor_and_no_memory(project: 
         pytest.param("plain", 100, 'isolation = "process"', 0.2, id="process-silent"),
         pytest.param("busy", 40, 'isolation = "process"', 0.2, id="process-busy"),
         pytest.param("sleep", 40, 'isolation = "process"', 0.2, id="process-in-c"),
+        pytest.param("freeze_soon", 20, 'isolation = "process"', 0.7, id="process-holds-gil"),
     ],
 )
 def test_a_kill_frees_the_slot_soon(
     project: Project, do: str, number: int, resources: str, target_s: float
 ) -> None:
     run = start(project, do, number, resources)
-    took = kill_each(run, number, in_a_call if do == "plain" else running)
+    took = kill_each(run, number, READY[do])
     report(told(f"{do} {resources}", took))
     assert took[int(0.9 * len(took))] < target_s * LOAD
     state = run.until(lambda s: s.workers[0].busy)
