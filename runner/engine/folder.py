@@ -45,6 +45,8 @@ class About(Struct, kw_only=True, omit_defaults=True):
     control: str = ""
     endpoints: list[str] = []
     retry: list[str] = []
+    imported: str = ""
+    """Where another harness's logs lay that this run was made of; empty for runs of ours."""
 
 
 def new_id() -> str:
@@ -72,20 +74,10 @@ def create(
     version: str,
 ) -> Path:
     """A fresh folder (0700) with plan and ``run.json``; `RunExists` if the id is taken."""
-    chosen = check_id(run_id) if run_id else new_id()
-    run_dir = runs_dir / chosen
-    try:
-        runs_dir.mkdir(parents=True, exist_ok=True)
-        run_dir.mkdir(mode=0o700)
-        (run_dir / FOLDER).mkdir()
-        (run_dir / "work").mkdir()
-    except FileExistsError:
-        raise RunExists(f"run {chosen} exists already in {runs_dir}") from None
-    except OSError as error:
-        raise RunError(f"{run_dir} cannot be made: {error.strerror}") from error
+    run_dir = _make(runs_dir, run_id)
     write_file(run_dir / PLAN, document.content)
     found = About(
-        run_id=chosen,
+        run_id=run_dir.name,
         version=version,
         name=document.plan.run.name,
         created=time.time(),
@@ -99,8 +91,34 @@ def create(
         shard=shard,
     )
     save(run_dir, found)
-    os.close(os.open(run_dir / LOCK, os.O_RDWR | os.O_CREAT, 0o600))
     enlist(run_dir)
+    return run_dir
+
+
+def imported_folder(runs_dir: Path, run_id: str | None, *, name: str, source: Path) -> Path:
+    """A fresh folder for a run that another harness made; `RunExists` if the id is taken."""
+    run_dir = _make(runs_dir, run_id)
+    found = About(
+        run_id=run_dir.name, name=name, created=time.time(), imported=str(source.absolute())
+    )
+    save(run_dir, found)
+    enlist(run_dir)
+    return run_dir
+
+
+def _make(runs_dir: Path, run_id: str | None) -> Path:
+    chosen = check_id(run_id) if run_id else new_id()
+    run_dir = runs_dir / chosen
+    try:
+        runs_dir.mkdir(parents=True, exist_ok=True)
+        run_dir.mkdir(mode=0o700)
+        (run_dir / FOLDER).mkdir()
+        (run_dir / "work").mkdir()
+    except FileExistsError:
+        raise RunExists(f"run {chosen} exists already in {runs_dir}") from None
+    except OSError as error:
+        raise RunError(f"{run_dir} cannot be made: {error.strerror}") from error
+    os.close(os.open(run_dir / LOCK, os.O_RDWR | os.O_CREAT, 0o600))
     return run_dir
 
 

@@ -19,6 +19,7 @@ from runner.engine.pulse import Pulse
 OfAttempt = (
     m.Started
     | m.Running
+    | m.Scoring
     | m.CallStarted
     | m.FirstByte
     | m.CallEnded
@@ -227,6 +228,10 @@ def _running(message: m.Running, worker: int) -> ev.Event:
     return ev.AttemptRunning(attempt_id=message.attempt_id, worker=worker)
 
 
+def _scoring(message: m.Scoring, worker: int) -> ev.Event:
+    return ev.AttemptScoring(attempt_id=message.attempt_id, worker=worker)
+
+
 def _call_started(message: m.CallStarted, worker: int) -> ev.Event:
     return ev.CallStarted(
         attempt_id=message.attempt_id, worker=worker, n=message.n, stream=message.stream
@@ -290,6 +295,7 @@ def body_of(message: m.Said) -> bytes:
 
 _EVENT_OF: Final[dict[type[m.Message], Callable[[Any, int], ev.Event]]] = {
     m.Running: _running,
+    m.Scoring: _scoring,
     m.CallStarted: _call_started,
     m.FirstByte: _first_byte,
     m.TurnStarted: _turn_started,

@@ -49,7 +49,11 @@ class Storage:
     def step(self, now: float) -> None:
         """Turn notices into events, pause or go on, and look at the room on the disk."""
         for notice in self._notices.drain():
-            self._told(notice)
+            event = told(notice)
+            if event is None:
+                self.finished = True
+            else:
+                self._journal.emit(event)
         for trouble in self._log.troubles():
             self._journal.emit(ev.LogFailed(error=trouble.error, for_s=trouble.for_s))
         self._pause_or_go_on()
@@ -63,41 +67,6 @@ class Storage:
     def _ask_free(self) -> None:
         """In a thread: even asking a stalled disk for its room may block."""
         self.free_bytes = probe.free_bytes(self._run_dir)
-
-    def _told(self, notice: res.Notice) -> None:
-        emit = self._journal.emit
-        if isinstance(notice, res.Written):
-            emit(
-                ev.RowsWritten(
-                    first=notice.first,
-                    last=notice.last,
-                    rows=notice.rows,
-                    bytes=notice.bytes,
-                    part=notice.part,
-                    digest=notice.digest,
-                    waited_s=round(notice.waited_s, 6),
-                )
-            )
-        elif isinstance(notice, res.Compacted):
-            emit(
-                ev.PartsCompacted(
-                    first=notice.first,
-                    last=notice.last,
-                    rows=notice.rows,
-                    bytes=notice.bytes,
-                    part=notice.part,
-                    digest=notice.digest,
-                    members=notice.members,
-                )
-            )
-        elif isinstance(notice, res.Failed):
-            emit(ev.RowsFailed(error=notice.error, waiting=notice.waiting))
-        elif isinstance(notice, res.Recovered):
-            emit(ev.RowsRecovered(waited_s=round(notice.waited_s, 3)))
-        elif isinstance(notice, res.CompactFailed):
-            emit(ev.PartsFailed(error=notice.error, part=notice.part))
-        else:
-            self.finished = True
 
     def _pause_or_go_on(self) -> None:
         """Pause while results or log do not reach the disk; lift it by itself."""
@@ -147,3 +116,34 @@ class Storage:
     def emergency(self, folder: Path) -> Path | None:
         """Save rows that the run folder does not take to another place."""
         return self._rows.emergency(folder)
+
+
+def told(notice: res.Notice) -> ev.Event | None:
+    """What a writer's notice is as an event; None for `Finished`, which is the engine's own affair."""
+    if isinstance(notice, res.Written):
+        return ev.RowsWritten(
+            first=notice.first,
+            last=notice.last,
+            rows=notice.rows,
+            bytes=notice.bytes,
+            part=notice.part,
+            digest=notice.digest,
+            waited_s=round(notice.waited_s, 6),
+        )
+    if isinstance(notice, res.Compacted):
+        return ev.PartsCompacted(
+            first=notice.first,
+            last=notice.last,
+            rows=notice.rows,
+            bytes=notice.bytes,
+            part=notice.part,
+            digest=notice.digest,
+            members=notice.members,
+        )
+    if isinstance(notice, res.Failed):
+        return ev.RowsFailed(error=notice.error, waiting=notice.waiting)
+    if isinstance(notice, res.Recovered):
+        return ev.RowsRecovered(waited_s=round(notice.waited_s, 3))
+    if isinstance(notice, res.CompactFailed):
+        return ev.PartsFailed(error=notice.error, part=notice.part)
+    return None

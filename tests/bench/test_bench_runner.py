@@ -311,13 +311,13 @@ def test_one_executor_blocks_among_twenty(project: Project, hosts: str) -> None:
         ends = [e for e in run.of(ev.AttemptEnded) if e.task_id != "t000"]
         lost = [e for e in ends if e.outcome != "passed"]
         took = [e.elapsed_s for e in ends if e.outcome == "passed"]
-        harmed = [t for t, o in state.done.items() if t != "t000" and o != "passed"]
+        harmed = [task for task, o in state.done.items() if task != "t000" and o != "passed"]
+        assert not harmed, [(end.cause, end.error) for end in lost]
+        assert len(state.done) == 20
         tell_row(
             f"  {name:20} {len(harmed):8} {len(lost):15} {quantile(took, 0.5):13.2f},"
             f" {max(took):.2f}"
         )
-        assert len(state.done) == 20
-        assert not harmed
 
 
 # ------------------------------------------------------------------------------------------ kills

@@ -119,7 +119,7 @@ def _demo_local(runs_dir: Path, *, headless: bool) -> int:
     started = start_local_demo(runs_dir)
     run_dir = started.info.run_dir
     show(started.info, headless=headless, detach=False)
-    if engine_alive(run_dir) and outcome(run_dir) == 0:
+    if engine_alive(run_dir) and end_of(run_dir) is None:
         click.echo(f"the demo goes on: pilot-tui attach {started.info.run_id}")
         return 0
     started.close()

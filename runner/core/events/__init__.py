@@ -12,6 +12,7 @@ Fields may be added; a name never changes its meaning.
 from runner.core.events.attempts import (
     AttemptEnded,
     AttemptRunning,
+    AttemptScoring,
     AttemptStarted,
     BackedOff,
     CallEnded,
@@ -91,6 +92,7 @@ __all__ = [
     "AnyEvent",
     "AttemptEnded",
     "AttemptRunning",
+    "AttemptScoring",
     "AttemptStarted",
     "BackedOff",
     "BadLineError",

@@ -26,6 +26,13 @@ class AttemptRunning(Event):
     worker: int
 
 
+class AttemptScoring(Event):
+    """run() is over and the answer is being scored: the score limit counts from here."""
+
+    attempt_id: str
+    worker: int
+
+
 class CallStarted(Event):
     """A request was sent to the model."""
 

@@ -8,6 +8,7 @@ from msgspec import Struct
 from runner.core.events.attempts import (
     AttemptEnded,
     AttemptRunning,
+    AttemptScoring,
     AttemptStarted,
     BackedOff,
     CallEnded,
@@ -93,6 +94,7 @@ AnyEvent = (
     | HostOverloaded
     | AttemptStarted
     | AttemptRunning
+    | AttemptScoring
     | CallStarted
     | FirstByte
     | CallEnded

@@ -71,6 +71,13 @@ class Running(Message):
     attempt_id: str
 
 
+class Scoring(Message):
+    """run() is over and score() begins: from here on the score limit counts."""
+
+    t: float
+    attempt_id: str
+
+
 class CallStarted(Message):
     """A request is being sent, for the first time or again: its limits count from here.
 
@@ -245,6 +252,7 @@ HostMessage = (
     | Beat
     | Started
     | Running
+    | Scoring
     | CallStarted
     | FirstByte
     | CallEnded

@@ -27,6 +27,13 @@ def apply_attempt_running(_state: State, worker: WorkerState, event: ev.AttemptR
     progress(worker, event.at)
 
 
+def apply_attempt_scoring(_state: State, worker: WorkerState, event: ev.AttemptScoring) -> None:
+    """The answer is there and is being scored."""
+    worker.scoring_at = event.at
+    enter(worker, "score", event.at)
+    progress(worker, event.at)
+
+
 def apply_call_started(_state: State, worker: WorkerState, event: ev.CallStarted) -> None:
     """A request went out. If a back-off came before it, that was ordered and is no stall."""
     worker.calls = max(worker.calls, event.n)

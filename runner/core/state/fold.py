@@ -23,6 +23,7 @@ from runner.core.state.attempts import (
 )
 from runner.core.state.calls import (
     apply_attempt_running,
+    apply_attempt_scoring,
     apply_backed_off,
     apply_call_ended,
     apply_call_started,
@@ -323,6 +324,7 @@ def productive(state: State, now: float) -> int:
 
 _ON_WORKER: Final[dict[type[ev.Event], Callable[[State, WorkerState, Any], None]]] = {
     ev.AttemptRunning: apply_attempt_running,
+    ev.AttemptScoring: apply_attempt_scoring,
     ev.CallStarted: apply_call_started,
     ev.FirstByte: apply_first_byte,
     ev.CallEnded: apply_call_ended,

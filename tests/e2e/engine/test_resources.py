@@ -144,3 +144,32 @@ def test_waiting_for_a_permit_is_not_held_against_a_call(project: Project) -> No
     assert set(state.done.values()) == {"passed"}
     assert state.totals.attempts == 6
     checked(run)
+
+
+SLOW_JUDGE = """
+def run(task, ctx):
+    ctx.sleep(0.2)
+    return {"score": 1.0, "outcome": "passed"}
+
+
+def score(task, ctx, result):
+    ctx.client.chat.completions.create(
+        model=ctx.model, messages=[{"role": "user", "content": "judge"}]
+    )
+    return result
+"""
+
+
+def test_a_judge_that_hangs_is_ended_by_the_score_limit(project: Project) -> None:
+    limits = "attempt = 30\nscore = 2\ncall = 20\nfirst_byte = 20"
+    more = "[resources]\nmax_memory_percent = 100"
+    plan = project.write(
+        tasks=1, workers=1, code=SLOW_JUDGE, script='default = "silent"', limits=limits, more=more
+    )
+    plan.write_text(plan.read_text().replace("[run]", "[run]\nmax_attempts = 1", 1))
+    run = project.launch(plan)
+    run.ended()
+    ends = [(event.outcome, event.cause) for event in run.of(ev.AttemptEnded)]
+    assert ends == [("timed_out", "deadline:score")]
+    assert run.of(ev.AttemptScoring)
+    checked(run)
