@@ -90,6 +90,7 @@ if TYPE_CHECKING:
     from runner.glance import Glance, glances
     from runner.history import Cursor, History, Mark, incidents_of
     from runner.hook import Called
+    from runner.importing import Imported, import_logs
     from runner.launch import launch, resume_run
     from runner.leaving import LogoutWarning, logout_warning
     from runner.mishaps import Mishap, Mishaps
@@ -119,6 +120,7 @@ if TYPE_CHECKING:
     from runner.runs import RunInfo, engine_alive, find_run, list_runs, runs_folder
     from runner.table import ResultList, ResultRow, result_list, results
     from runner.tail import AttemptTail, Bodies, Tail, events_named, events_of, follow
+    from runner.wrap import start_wrap
 
 _LAZY: Final = {
     "AttemptTail": "runner.tail",
@@ -181,6 +183,8 @@ _LAZY: Final = {
     "follow": "runner.tail",
     "format_problems": "runner.errors",
     "glances": "runner.glance",
+    "Imported": "runner.importing",
+    "import_logs": "runner.importing",
     "incident_words": "runner.core.incidents",
     "incidents_of": "runner.history",
     "grid": "runner.report.text",
@@ -209,6 +213,7 @@ _LAZY: Final = {
     "serve": "runner.rehearse",
     "start_demo": "runner.demo",
     "start_local_demo": "runner.demo_local",
+    "start_wrap": "runner.wrap",
     "state_word": "runner.reading",
     "summary": "runner.report.groups",
     "summary_text": "runner.report.text",
@@ -259,6 +264,7 @@ __all__ = [
     "Heat",
     "History",
     "HostState",
+    "Imported",
     "Incident",
     "LogoutWarning",
     "Mark",
@@ -322,6 +328,7 @@ __all__ = [
     "grid",
     "health",
     "idle_trees",
+    "import_logs",
     "incident_words",
     "incidents_of",
     "is_scored",
@@ -366,6 +373,7 @@ __all__ = [
     "stalled_s",
     "start_demo",
     "start_local_demo",
+    "start_wrap",
     "state_word",
     "status",
     "summary",

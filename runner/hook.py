@@ -52,10 +52,10 @@ class Hook:
         assert process.stdout is not None
         with process.stdout:
             output = self._read(process.stdout.fileno(), began + limit_s)
-        by_itself = self._wait_unreaped(process.pid, began + limit_s)
-        # The leader is not reaped yet, so the number of its group cannot be another's.
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
+            by_itself = self._wait_unreaped(process.pid, began + limit_s)
+            # The leader is not reaped yet, so the number of its group cannot be another's.
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
         code = process.wait()
         if by_itself:
             error = _words(code)

@@ -4,21 +4,39 @@ Apart from the engine because it runs in the user's process, which may end at an
 starts is a session of its own, and needs nobody.
 """
 
+import contextlib
 import json
 import os
 import select
 import subprocess
 import sys
+import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Final
+from typing import IO, TYPE_CHECKING, Final
+
+import msgspec
 
 from runner import errors
-from runner.errors import EngineError, PilotError, RunChanged, StartFailed
+from runner.core.wrapping import door_of
+from runner.errors import (
+    EngineError,
+    PilotError,
+    PlanError,
+    Problem,
+    RunChanged,
+    RunError,
+    StartFailed,
+)
 from runner.runs import RunInfo, about, list_runs
+
+if TYPE_CHECKING:
+    from runner.engine.task_file import SourceFile
 
 READY_S: Final = 60.0
 ENGINE_LOG: Final = "engine.log"
+HANDED_OVER_TASKS: Final = 50_000
+"""Reading fewer takes less than a tenth of a second."""
 
 
 def launch(
@@ -41,6 +59,9 @@ def launch(
     from runner.engine.folder import create
 
     document = read_plan(plan, overrides)
+    if document.plan.is_wrap and door_of(os.environ) is None:
+        text = "is for pilot-tui wrap, which makes its plan by itself"
+        raise PlanError([Problem(file=document.file.name, key="tasks.executor", text=text)])
     document.tasks(limit=limit, only=only, shard=shard)
     run_dir = create(
         runs_dir,
@@ -51,7 +72,7 @@ def launch(
         shard=shard,
         version=version(),
     )
-    info = start_engine(run_dir)
+    info = start_engine(run_dir, document.source)
     info.notes = twins(info, list_runs(runs_dir))
     return info
 
@@ -78,42 +99,61 @@ def resume_run(run_dir: Path, *, retry: Sequence[str] = (), allow_changed: bool 
     """Start the engine of a run that has none: after a kill, a stop, or for unscored tasks.
 
     ``retry`` names outcomes or causes whose tasks run again. `RunChanged` where plan, source, tools
-    or entry are not what the run began with, unless ``allow_changed``.
+    or entry are not what the run began with, and how they differ, unless ``allow_changed``: then
+    they are taken as they are now, and ``notes`` say how they differ.
     """
-    from runner.engine.folder import document_of, load, save
+    from runner.changes import changed_plan, differences
+    from runner.engine.durable import write_file
+    from runner.engine.folder import PLAN, document_of, load, save
 
     found = load(run_dir)
-    document = document_of(run_dir, found)
-    changed = [
-        name for name, digest in document.digests.items() if digest != found.digests.get(name)
-    ]
-    if changed and not allow_changed:
-        what = ", ".join(changed)
-        raise RunChanged(f"{what} changed since the run began; --allow-changed takes that")
+    if found.imported:
+        raise RunError(f"{found.run_id} was imported from {found.imported}: nothing to go on with")
+    edited = changed_plan(run_dir, found)
+    document = edited.document if edited else document_of(run_dir, found)
+    if document.plan.is_wrap:
+        raise RunError("a wrapped script cannot be resumed: its calls are gone; wrap it again")
+    lines = differences(run_dir, found, edited, document)
+    if lines and not allow_changed:
+        told = "\n".join(["changed since the run began:", *lines, "--allow-changed takes that"])
+        raise RunChanged(told)
+    if edited is not None:
+        write_file(run_dir / PLAN, document.content)
+        found.new_plan = True
     found.digests = dict(document.digests)
     found.retry = list(retry)
     save(run_dir, found)
-    return start_engine(run_dir)
+    info = start_engine(run_dir, document.source)
+    info.notes = [f"changed: {line.strip()}" for line in lines]
+    return info
 
 
-def start_engine(run_dir: Path) -> RunInfo:
-    """Start the engine's process in a session of its own and wait for its word."""
+def start_engine(run_dir: Path, source: "SourceFile | None" = None) -> RunInfo:
+    """Start the engine's process in a session of its own and wait for its word.
+
+    A big ``source`` that was read here is handed over, so that the engine need not read it again.
+    """
     ours, theirs = os.pipe()
     command = [sys.executable, "-m", "runner.engine", str(run_dir), "--ready-fd", str(theirs)]
-    try:
+    with contextlib.ExitStack() as stack:
+        stack.callback(os.close, theirs)
+        handles = [theirs]
+        if source is not None and len(source) >= HANDED_OVER_TASKS:
+            file = stack.enter_context(tempfile.TemporaryFile())
+            _hand_over(source, file)
+            handles.append(file.fileno())
+            command += ["--index-fd", str(handles[-1])]
         with (run_dir / ENGINE_LOG).open("ab") as log:
             subprocess.run(
                 command,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
-                pass_fds=(theirs,),
+                pass_fds=handles,
                 cwd="/",
                 env=_environment(),
                 check=False,
             )
-    finally:
-        os.close(theirs)
     with os.fdopen(ours, "rb") as pipe:
         answered, _, _ = select.select([pipe], [], [], READY_S)
         line = pipe.readline() if answered else b""
@@ -129,6 +169,15 @@ def start_engine(run_dir: Path) -> RunInfo:
     if found is None:
         raise EngineError(f"{run_dir} vanished")
     return found
+
+
+def _hand_over(source: "SourceFile", file: IO[bytes]) -> None:
+    """Write what is known of the task file; nothing where there is no room for it."""
+    try:
+        file.write(msgspec.msgpack.encode(source.index()))
+        file.flush()
+    except OSError:
+        file.truncate(0)  # the engine reads the task file itself
 
 
 _PLAN_ERROR: Final = errors.PlanError

@@ -4,8 +4,9 @@ Apart so that each text passes one place, in a host and in the engine. What is m
 that this process really holds, and whatever looks like one in a header.
 """
 
+import json
 import re
-from typing import Final
+from typing import Any, Final, cast
 
 MASK: Final = "***"
 _MIN_CHARS: Final = 8
@@ -21,11 +22,14 @@ class Secrets:
 
     def __init__(self) -> None:
         self._keys: tuple[str, ...] = ()
+        self._bytes: tuple[bytes, ...] = ()
 
     def add(self, key: str) -> None:
         """Hide this key from now on."""
         if len(key) >= _MIN_CHARS and key not in self._keys:
-            self._keys = tuple(sorted((*self._keys, key), key=len, reverse=True))
+            forms = {key, json.dumps(key)[1:-1], *self._keys}  # as it stands, and inside JSON
+            self._keys = tuple(sorted(forms, key=len, reverse=True))
+            self._bytes = tuple(form.encode("utf-8", "surrogatepass") for form in self._keys)
 
     def mask(self, text: str) -> str:
         """The text with every key replaced by ``***``."""
@@ -33,6 +37,25 @@ class Secrets:
             if key in text:
                 text = text.replace(key, MASK)
         return _LOOKS_LIKE_KEY.sub(_hide, text)
+
+    def inside(self, data: bytes | bytearray) -> bool:
+        """Whether a key stands in ``data``: cheap enough for each message of a host."""
+        return any(key in data for key in self._bytes)
+
+    def mask_all(self, value: Any) -> Any:
+        """Plain data (dict, list, str, numbers) with every key in it replaced."""
+        if isinstance(value, str):
+            return self.mask(value)
+        if isinstance(value, bytes):
+            return self.mask(value.decode("utf-8", "surrogateescape")).encode(
+                "utf-8", "surrogateescape"
+            )
+        if isinstance(value, list | tuple):
+            return [self.mask_all(item) for item in cast("list[Any]", value)]
+        if isinstance(value, dict):
+            items = cast("dict[Any, Any]", value).items()
+            return {self.mask_all(key): self.mask_all(item) for key, item in items}
+        return value
 
 
 def _hide(match: re.Match[str]) -> str:

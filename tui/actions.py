@@ -4,6 +4,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Literal, Protocol, TypeVar
 
+from runner import EndpointState
+
 T = TypeVar("T")
 Play = Literal["toggle", "step", "faster", "jump", "seek", "set_speed"]
 
@@ -36,6 +38,18 @@ class Actions(Protocol):
 
     def change(self, key: str, value: str) -> None:
         """Ask for another value of a key of the plan, now ``value``, and set it."""
+        ...
+
+    def rest(self, item: EndpointState) -> None:
+        """Start no new attempts on one model and endpoint (asks), or start them again."""
+        ...
+
+    def change_endpoint(self, item: EndpointState) -> None:
+        """Ask for a key of one model and endpoint and its value, and set it."""
+        ...
+
+    def show_model(self, model: str) -> None:
+        """The fleet, with only the workers of that model."""
         ...
 
     def start_engine(self) -> None:

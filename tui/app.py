@@ -14,7 +14,7 @@ from textual.binding import Binding, BindingType
 from runner import apply
 from tui.actions import Play
 from tui.glyphs import UNICODE, Glyphs
-from tui.keys import BY_ID, COMMANDS, KEYS, Key
+from tui.keys import BY_ID, COMMANDS, KEYS, Key, remapped
 from tui.orders import Orders
 from tui.runview import Kind, RunView
 from tui.screens import SCREENS
@@ -22,6 +22,7 @@ from tui.screens.base import RunViewScreen
 from tui.screens.dialogs import Ask, Prompt
 from tui.screens.help import Help
 from tui.screens.run import RunScreen
+from tui.seen import Seen, incidents_since, since_words
 from tui.source import (
     Answer,
     EngineChanged,
@@ -37,6 +38,7 @@ from tui.source import (
 )
 from tui.theme import DEFAULT, Palette, load_themes, shipped_folder
 from tui.view.look import Mode
+from tui.view.words import NO_RUN
 from tui.wire import WireMixin
 
 FRAMES_PER_S = 4
@@ -60,6 +62,8 @@ class Options:
     """Action -> key, where the user's config says otherwise."""
     notes: Sequence[str] = ()
     """Said once at the start: problems of themes and config."""
+    seen: Seen | None = None
+    """The last look at this run: what happened since is said once it is loaded."""
 
 
 def _action(key: Key) -> str:
@@ -112,7 +116,9 @@ class PilotApp(WireMixin, App[str]):
         self.options = options
         self.glyphs = options.glyphs
         self.palette = options.palette or options.themes[DEFAULT]
+        self.key_table: Sequence[Key] = remapped(options.keys)
         self.orders = Orders(self)
+        self.seen = options.seen
         self._blurred = False
         self._frame = 0
         self._notice_until = 0
@@ -129,6 +135,8 @@ class PilotApp(WireMixin, App[str]):
         screen = RunScreen(self.view, self.orders)
         screen.look.mode = self.options.view
         self.push_screen(screen)
+        if self.view.kind == "home":
+            self.show_screen(SCREENS["0"][1](self.view, self.orders))
         if self.options.notes:
             self.notice("; ".join(self.options.notes))
         self._listen(self.source)
@@ -162,6 +170,7 @@ class PilotApp(WireMixin, App[str]):
             case Loaded(state):
                 view.state = state
                 self.frame()
+                self._welcome()
             case Answer() as answer:
                 self.orders.answered(answer)
             case EngineChanged(seen):
@@ -178,6 +187,18 @@ class PilotApp(WireMixin, App[str]):
                 fetched.deliver()
             case SourceFailed(text):
                 self.exit(return_code=3, message=text)
+
+    def _welcome(self) -> None:
+        """Say what happened since the last look, once the present is on the screen."""
+        seen, self.seen = self.seen, None
+        if seen is None or self.view.kind == "replay":
+            return
+        run_dir = self.view.run_dir
+
+        def counted(incidents: int | None, _error: str) -> None:
+            self.notice(since_words(seen, self.view.state, incidents))
+
+        self.source.fetch(lambda: incidents_since(run_dir, seen.at), counted)
 
     # --------------------------------------------------------------------------------- clock
 
@@ -225,6 +246,8 @@ class PilotApp(WireMixin, App[str]):
 
     def action_open_key(self, key: str) -> None:
         """The screen of that key; the run screen is always at the bottom."""
+        if self._homeless():
+            return
         while len(self.screen_stack) > 2:
             self.pop_screen()
         entry = SCREENS.get(key)
@@ -232,6 +255,12 @@ class PilotApp(WireMixin, App[str]):
             self.notice(f"there is no screen on key {key}")
         elif not isinstance(self.screen, RunScreen) or entry[1] is not RunScreen:
             self.push_screen(entry[1](self.view, self.orders))
+
+    def _homeless(self) -> bool:
+        """Whether there is no run yet that could be shown; says so."""
+        if self.view.kind == "home":
+            self.notice(NO_RUN)
+        return self.view.kind == "home"
 
     def run_screen(self) -> RunScreen | None:
         """The run screen, wherever it is in the stack."""
@@ -242,6 +271,8 @@ class PilotApp(WireMixin, App[str]):
 
     def action_screen_1(self) -> None:
         """Back to the fleet."""
+        if self._homeless():
+            return
         while len(self.screen_stack) > 2:
             self.pop_screen()
 

@@ -7,7 +7,10 @@ from this table, so they cannot disagree.
 from collections.abc import Iterable, Mapping
 from typing import Final, Literal, NamedTuple
 
-Place = Literal["all", "fleet", "attempt", "replay", "table", "dialog"]
+Place = Literal[
+    "all", "fleet", "attempt", "replay", "table", "endpoints", "results", "report", "home"
+]
+"""Where a key counts; a screen names the places whose keys its footer shows."""
 
 
 class Key(NamedTuple):
@@ -29,7 +32,7 @@ class Key(NamedTuple):
 
 
 KEYS: Final[tuple[Key, ...]] = (
-    Key("move", "up,down,left,right", "arrows", "move", "move the pointer; PgUp PgDn Home End too"),
+    Key("move", "up,down", "arrows", "move", "move the pointer; PgUp PgDn Home End too"),
     Key("open", "enter", "enter", "open", "open what the pointer is on", "fleet", 11),
     Key("back", "escape", "esc", "back", "back; clears a filter and marks", "all", 0),
     Key("kill", "x", "x", "kill", "end the attempt (asks)", "fleet", 9, acts=True),
@@ -77,6 +80,13 @@ KEYS: Final[tuple[Key, ...]] = (
     Key("stack", "s", "s", "stack", "where its thread is now", "fleet", 21),
     Key("pager", "o", "o", "pager", "read the transcript in the pager", "attempt", 12),
     Key("follow", "f", "f", "follow", "follow what comes", "attempt", 12),
+    Key("tab", "tab", "tab", "tabs", "talk, calls, tools, stack, output, events", "attempt", 9),
+    Key("other", "left,right", "left right", "other", "busy worker before, after", "attempt", 14),
+    Key("sort", "left,right", "left right", "order", "another order", "results", 10),
+    Key("attempts", "a", "a", "attempts", "every attempt, or one line a task", "results", 9),
+    Key("copy_csv", "c", "c", "CSV", "copy the groups as CSV; y as Markdown", "report", 9),
+    Key("rest", "p", "p", "pause it", "pause or resume that one (asks)", "endpoints", 9, acts=True),
+    Key("change", "e", "e", "change", "its qps, limits, workers", "endpoints", 10, acts=True),
     Key("copy", "y", "y", "copy", "copy (OSC 52)", "fleet"),
     Key("mouse", "m", "m", "mouse", "mouse off, for the terminal's own selection"),
     Key("step_back", "comma", ",", "step back", "one event back", "replay", 3),

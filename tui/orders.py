@@ -7,7 +7,7 @@ is asked before it is sent; in a replay and without an engine it is refused in w
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from runner import RunInfo, plural, resume_run
+from runner import EndpointState, RunInfo, plural, resume_run
 from tui.keys import BY_ID
 from tui.screens import SCREENS
 from tui.screens.dialogs import Ask, Prompt
@@ -19,22 +19,27 @@ from tui.view.dialogs import (
     Answers,
     kill_lines,
     leave_words,
+    left_words,
     pause_words,
+    rest_words,
     said,
     stop_words,
 )
 from tui.view.line import Line
 from tui.view.look import MODES, Look
+from tui.view.pages.endpoints import CHANGEABLE, key_of
+from tui.view.words import NO_RUN
 
 if TYPE_CHECKING:
     from tui.app import PilotApp
 
 LEAVE_ANSWERS: Answers = (
     ("enter", "Stay: enter", ""),
-    ("l", "l Leave, the run goes on", "leave"),
+    ("l", "q Leave, the run goes on", "leave"),
     ("s", "s Stop the run ...", "stop"),
 )
-ENDED_LEAVE: Answers = (("enter", "Stay: enter", ""), ("l", "l Leave", "leave"))
+ENDED_LEAVE: Answers = (("enter", "Stay: enter", ""), ("l", "q Leave", "leave"))
+"""``l`` leaves as well as ``q``, which is the key that asked."""
 MOST_WORKERS = 4096
 
 
@@ -73,20 +78,20 @@ class Orders(Travel):
 
     def retry_tasks(self, task_ids: Sequence[str]) -> None:
         """Queue tasks again; on a finished run this starts its engine."""
-        if self._app.view.kind == "replay" or self._app.view.read_only:
+        if self._app.view.kind not in ("live", "attach") or self._app.view.read_only:
             self._may()
             return
         chosen = list(task_ids)
         words = f"Run {plural(len(chosen), 'task')} again? Earlier results stay in the file."
-        if self._app.view.state.status in ("finished", "stopped"):
+        if self._app.view.ended:
             words += " The engine of this run is started again for it."
 
         def queue() -> None:
             for task in chosen:
-                self._send("retry", task_id=task)
+                self._send("retry", task=task)
 
         def answered(answer: str | None) -> None:
-            if answer and self._app.view.state.status in ("finished", "stopped"):
+            if answer and self._app.view.ended:
                 self._start_engine(queue)
             elif answer:
                 queue()
@@ -164,12 +169,47 @@ class Orders(Travel):
         if self._may():
             self._app.push_screen(Prompt(f"{key} =", value), answered)
 
+    def rest(self, item: EndpointState) -> None:
+        """Pause one model on one endpoint, or let it go on."""
+        if not self._may():
+            return
+        op, label = ("resume", "p Go on") if item.paused_why else ("pause", "p Pause it")
+
+        def answered(answer: str | None) -> None:
+            if answer:
+                self._send(op, model=item.model, endpoint=item.endpoint)
+
+        answers: Answers = (("enter", "Leave it: enter", ""), ("p", label, "p"))
+        self._ask(rest_words(item), answers, answered)
+
+    def change_endpoint(self, item: EndpointState) -> None:
+        """Ask for ``name = value`` of one model and endpoint, and set it."""
+
+        def answered(text: str | None) -> None:
+            name, _, value = (text or "").partition("=")
+            if name.strip() and value.strip():
+                key = key_of(name.strip(), item)
+                self._send("set", key=key, value=value.strip())
+            elif text and text.strip():
+                self.say(f"{plain(text, 40)!r} is not NAME = VALUE, e.g. qps = 5")
+
+        if self._may():
+            title = f"{plain(item.model, 40)} on {plain(item.endpoint, 40)}: {CHANGEABLE} = value"
+            self._app.push_screen(Prompt(title, "max_in_flight = "), answered)
+
+    def show_model(self, model: str) -> None:
+        """The fleet, with only the workers of that model."""
+        self._app.action_screen_1()
+        screen = self._app.run_screen()
+        if screen is not None:
+            screen.set_filter(f"model:{model}")
+
     def start_engine(self) -> None:
         """Start the engine of a run that lost it."""
         view = self._app.view
-        if view.kind == "replay" or view.read_only:
+        if view.kind not in ("live", "attach") or view.read_only:
             self._may()
-        elif view.engine.alive and view.state.status not in ("finished", "stopped"):
+        elif view.engine.alive and not view.ended:
             self.say("the engine is there")
         else:
             self._start_engine(None)
@@ -209,19 +249,28 @@ class Orders(Travel):
         """A line of text at the bottom."""
         self._app.push_screen(Prompt(title, text, changed))
 
-    def _ask(self, words: str, answers: Answers, answered: Callable[[str | None], None]) -> None:
-        self._app.ask(Ask(lambda cells: said(words, cells), answers), answered)
+    def _ask(
+        self,
+        words: str,
+        answers: Answers,
+        answered: Callable[[str | None], None],
+        *,
+        again: str = "",
+    ) -> None:
+        self._app.ask(Ask(lambda cells: said(words, cells), answers, again), answered)
 
     def _may(self) -> bool:
         """Whether orders are taken; says why not."""
         view = self._app.view
-        if view.acting and view.state.status not in ("finished", "stopped"):
+        if view.acting and not view.ended:
             return True
-        if view.kind == "replay":
+        if view.kind == "home":
+            self.say(NO_RUN)
+        elif view.kind == "replay":
             self.say("this is a replay: nothing can be changed here")
         elif view.read_only:
             self.say("attached with --read-only: nothing can be changed here")
-        elif view.state.status in ("finished", "stopped"):
+        elif view.ended:
             self.say("the run has ended")
         else:
             self.say("the engine is gone: R starts it again")
@@ -233,21 +282,20 @@ class Orders(Travel):
         """Leave at once where nothing is lost by it, else ask."""
         view = self._app.view
         if isinstance(self._app.screen, Ask):
-            self._app.screen.dismiss("")
+            self._app.screen.dismiss(self._app.screen.again)
             return
-        if view.kind == "replay" or view.state.status in ("finished", "stopped"):
-            self._app.exit()
+        if view.kind in ("replay", "home") or view.ended:
+            self._app.exit(result=left_words(view) if view.kind in ("live", "attach") else "")
             return
         answers = LEAVE_ANSWERS if view.acting else ENDED_LEAVE
 
         def answered(answer: str | None) -> None:
             if answer == "leave":
-                name = plain(view.state.run_id, 80)
-                self._app.exit(result=f"the run goes on; watch it: pilot-tui attach {name}")
+                self._app.exit(result=left_words(view))
             elif answer == "stop":
                 self.stop()
 
-        self._ask(leave_words(view), answers, answered)
+        self._ask(leave_words(view), answers, answered, again="leave")
 
     # -------------------------------------------------------------------------------- commands
 

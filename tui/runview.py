@@ -11,7 +11,8 @@ from typing import Literal
 from runner import ENGINE_SILENT_S, EngineSeen, State
 from tui.source.messages import Position, Timeline
 
-Kind = Literal["live", "attach", "replay"]
+Kind = Literal["live", "attach", "replay", "home"]
+"""``home``: no run is chosen yet, only the list of runs is there."""
 
 
 @dataclass(slots=True)
@@ -39,13 +40,18 @@ class RunView:
     """What the replay's bar draws; None in a live run, or until the log was read."""
 
     @property
+    def ended(self) -> bool:
+        """Whether the run is over: nothing of it can be changed, nothing is lost by leaving."""
+        return self.state.status in ("finished", "stopped")
+
+    @property
     def quiet(self) -> bool:
         """Whether the numbers are old because the engine says nothing: screens grey them."""
-        if self.kind == "replay" or self.state.status in ("finished", "stopped"):
+        if self.kind in ("replay", "home") or self.ended:
             return False
         return not self.engine.alive or self.engine.silent_s >= ENGINE_SILENT_S
 
     @property
     def acting(self) -> bool:
         """Whether keys that change the run are on: not in a replay, not read-only, engine there."""
-        return self.kind != "replay" and not self.read_only and self.engine.alive
+        return self.kind in ("live", "attach") and not self.read_only and self.engine.alive

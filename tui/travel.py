@@ -11,7 +11,9 @@ from runner import engine_alive
 from tui.actions import Play
 from tui.moments import moment
 from tui.screens.dialogs import Prompt
+from tui.seen import Seen, last_seen, note_seen
 from tui.source import LiveSource, ReplaySource
+from tui.view.words import NO_RUN
 
 if TYPE_CHECKING:
     from tui.app import PilotApp
@@ -33,20 +35,21 @@ class Travel:
     def open_run(self, run_dir: Path) -> None:
         """Watch another run: attach where its engine lives, else replay from its end."""
 
-        def known(alive: bool | None, error: str) -> None:
-            if error:
+        def known(found: tuple[bool, Seen | None] | None, error: str) -> None:
+            if found is None:
                 self._app.notice(error)
                 return
-            self._from_live = bool(alive)
+            note_seen(self._app.view)
+            self._from_live, self._app.seen = found
             self._app.view.run_dir = run_dir
-            if alive:
+            if self._from_live:
                 self._app.switch(LiveSource(run_dir), "attach")
             else:
                 end = float("inf")
                 self._app.switch(ReplaySource(run_dir, at=end, playing=False), "replay")
             self._app.action_screen_1()
 
-        self.fetch(lambda: engine_alive(run_dir), known)
+        self.fetch(lambda: (engine_alive(run_dir), last_seen(run_dir)), known)
 
     def replay(self, at: float | None) -> None:
         """Show this run's past from ``at`` on; None goes back to the present if there is one."""
@@ -63,6 +66,9 @@ class Travel:
     def play(self, order: Play, value: float = 0.0) -> None:
         """An order to the replay; in a live run stepping back begins one."""
         source = self._app.source
+        if self._app.view.kind == "home":
+            self._app.notice(NO_RUN)
+            return
         if not isinstance(source, ReplaySource):
             self.replay(self._app.view.now)
             return
@@ -82,6 +88,9 @@ class Travel:
 
     def go_to(self) -> None:
         """Ask for a moment and show it."""
+        if self._app.view.kind == "home":
+            self._app.notice(NO_RUN)
+            return
         title = "go to: 21:07, 21:07:30, +2h10m from the start, or seconds"
         self._app.push_screen(Prompt(title), self._go)
 

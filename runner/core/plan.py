@@ -150,7 +150,7 @@ class Tasks(Section, frozen=True):
     default, means one run without that label.
     """
 
-    executor: Literal["interactive", "python", "command"]
+    executor: Literal["interactive", "python", "command", "wrap"]
     source: str = ""
     tools: str = ""
     entry: str = ""
@@ -188,6 +188,11 @@ class Plan(Section, frozen=True):
             if endpoint.name == name:
                 return endpoint
         raise KeyError(name)
+
+    @property
+    def is_wrap(self) -> bool:
+        """Whether a foreign script makes the calls: each is a task, and nobody knows how many."""
+        return self.tasks.executor == "wrap"
 
     def slots_per_host(self) -> int:
         """How many slots a host has: 1 with processes, else as ``hosts`` divides the workers.

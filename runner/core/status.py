@@ -8,6 +8,7 @@ from typing import Any
 
 from runner.core.health import elapsed_s, health, limits_of, outlook, silent_s, stalled_s, watch_of
 from runner.core.outcomes import OUTCOMES, SCORED
+from runner.core.policy.room import low_room
 from runner.core.state.fold import productive, tokens_per_s
 from runner.core.state.model import (
     LATENCY_WINDOW_S,
@@ -102,6 +103,8 @@ def rows_json(state: State, now: float) -> dict[str, Any]:
         "bytes": rows.bytes,
         "last_write_age_s": round(now - rows.last_write_at, 3) if rows.last_write_at else None,
         "error": rows.error,
+        "free_bytes": state.free_bytes or None,
+        "low_room": low_room(state),
     }
 
 

@@ -7,6 +7,7 @@ the same words everywhere, so they are made here once.
 from typing import Final, Literal, NamedTuple
 
 from runner.core.health import health, outlook, stalled_s, watch_of
+from runner.core.policy.room import low_room
 from runner.core.state.model import State, WorkerState
 from runner.core.text import duration, one_line, plural
 
@@ -122,6 +123,12 @@ def _stuck(state: State, stuck: list[Trouble], now: float) -> Verdict:
 
 
 def _calm(state: State, now: float) -> Verdict:
+    text, alarm = _well(state, now)
+    low = low_room(state)
+    return Verdict(f"DISK LOW: {low}. {text}", "notice") if low else Verdict(text, alarm)
+
+
+def _well(state: State, now: float) -> Verdict:
     found = troubles(state, now)
     slow = sum(1 for t in found if t.health == "slow")
     waiting = sum(1 for t in found if t.health == "ok" and t.worker.phase == "backoff")

@@ -26,16 +26,17 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m runner.engine")
     parser.add_argument("run_dir", type=Path)
     parser.add_argument("--ready-fd", type=int, default=2)
+    parser.add_argument("--index-fd", type=int, help="what the launcher found in the task file")
     options = parser.parse_args()
     if os.fork():
         os._exit(0)  # whoever launched it has no child left to wait for
     os.setsid()
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     signal.signal(signal.SIGPIPE, signal.SIG_IGN)
-    from runner.engine.boot import Engine
+    from runner.engine.boot import Engine, handed_over
 
     try:
-        engine = Engine(options.run_dir)
+        engine = Engine(options.run_dir, handed_over(options.index_fd))
     except (PilotError, OSError) as error:
         _say(options.ready_fd, error=str(error), kind=type(error).__name__)
         return error.exit_code if isinstance(error, PilotError) else 3

@@ -120,6 +120,29 @@ class Attempts:
             )
         )
 
+    def adopt(self, link: HostLink, claim: m.Claimed) -> None:
+        """Take over an attempt that a host began: a request of a wrapped script waits for nobody.
+
+        Its task is the request, which cannot be asked again, so it has this one attempt.
+        """
+        task = Task(task_id=f"call-{claim.attempt_id}", id=claim.attempt_id, model=claim.model)
+        self.live[claim.attempt_id] = Live(task, link, claim.worker, None)
+        link.given[claim.attempt_id] = claim.t
+        self._journal.emit(
+            ev.AttemptStarted(
+                task_id=task.task_id,
+                attempt=1,
+                attempt_id=claim.attempt_id,
+                worker=claim.worker,
+                host=link.host,
+                model=claim.model,
+                deployment=claim.model,
+                endpoint=claim.endpoint,
+                labels={},
+            ),
+            claim.t,
+        )
+
     # ------------------------------------------------------------------------------ messages
 
     def owned(self, link: HostLink, attempt_id: str, what: str) -> Live | None:
@@ -244,7 +267,7 @@ class Attempts:
         live = self.live.pop(attempt_id)
         live.link.given.pop(attempt_id, None)
         live.link.missed.pop(attempt_id, None)
-        state = self._state
+        state, plan = self._state, self._plan()
         worker = state.workers[live.worker]
         task = state.tasks.get(live.task.task_id)
         elapsed = self._journal.axis.now() - worker.started_at if elapsed_s is None else elapsed_s
@@ -272,7 +295,9 @@ class Attempts:
             elapsed_s=round(elapsed, 6),
             rung=rung or worker.rung,
             row=row_number,
-            then=after(outcome, cause, task, self._plan().run.max_attempts, suspect=suspect),
+            then="final"
+            if plan.is_wrap
+            else after(outcome, cause, task, plan.run.max_attempts, suspect=suspect),
             suspect=suspect,
             model=worker.model,
             score=record.score,

@@ -13,6 +13,9 @@ import tempfile
 import time
 from functools import partial
 from pathlib import Path
+from typing import Final
+
+import msgspec
 
 from runner.core import events as ev
 from runner.core import messages as m
@@ -29,6 +32,7 @@ from runner.engine.commands import Commands
 from runner.engine.config import PlanDocument
 from runner.engine.control import ControlServer
 from runner.engine.dispatcher import Dispatcher
+from runner.engine.durable import explain
 from runner.engine.folder import About, document_of, load, save
 from runner.engine.hosts import HostLink, LocalHosts
 from runner.engine.inbox import Inbox
@@ -52,8 +56,13 @@ from runner.engine.results.writer import ResultsWriter
 from runner.engine.steering import Steering
 from runner.engine.storage import Storage
 from runner.engine.supervisor import Supervisor
-from runner.engine.tasks import TaskSource
+from runner.engine.task_file import SourceIndex
+from runner.engine.tasks import NoTasks, TaskSource
 from runner.runs import LOCK
+
+
+CLOSE_S: Final = 10.0
+CLOSE_ILL_S: Final = 1.0
 
 
 def version() -> str:
@@ -69,17 +78,42 @@ def emergency_folders() -> list[Path]:
     return [Path(tempfile.gettempdir()), Path.home()]
 
 
+def handed_over(handle: int | None) -> SourceIndex | None:
+    """What the launcher's one reading of the task file found, out of its unnamed file."""
+    if handle is None:
+        return None
+    with os.fdopen(handle, "rb") as file:
+        file.seek(0)
+        try:
+            return msgspec.msgpack.decode(file.read(), type=SourceIndex)
+        except msgspec.MsgspecError:
+            return None  # cut short, e.g. by a full disk: the file is read again
+
+
+def note(text: str) -> None:
+    """A line for ``engine.log``, which may lie on a disk that takes nothing any more.
+
+    The first line, at the start, sees to it that the last one finds a block to stand in.
+    """
+    stamp = time.strftime("%Y-%m-%d %H:%M:%S")
+    try:
+        sys.stderr.write(f"{stamp} {text}\n")
+        sys.stderr.flush()
+    except OSError:
+        return
+
+
 class Engine:
     """A whole engine. Construction takes the lock and reads the past; `run` turns the loop."""
 
-    def __init__(self, run_dir: Path) -> None:
+    def __init__(self, run_dir: Path, index: SourceIndex | None = None) -> None:
         self.run_dir = run_dir
         self._lock = acquire(run_dir / LOCK, Holder(os.getpid(), boot_id(), time.time()))
         self._about = load(run_dir)
         leftovers.end(run_dir)
         past = read_past(run_dir)
-        document = document_of(run_dir, self._about, check_entry=False)
-        if past.state.plan is not None:
+        document = document_of(run_dir, self._about, check_entry=False, index=index)
+        if past.state.plan is not None and not self._about.new_plan:
             document = _as_agreed(document, past.state)
         source = document.tasks(
             limit=self._about.limit, only=self._about.only, shard=self._about.shard
@@ -99,9 +133,9 @@ class Engine:
         self.notifier = Notifier(journal, run_dir, document.folder)
         self._loop, self._steering = _assemble(self, journal, storage, document, source, self._wake)
         end_lost(journal, self._steering.find_task, storage.put_row, live.next_row)
-        if self._about.retry:
+        if self._about.retry or self._about.new_plan:
             queue_retries(journal, past.causes, self._about.retry)
-            self._about.retry = []
+            self._about.retry, self._about.new_plan = [], False
             save(run_dir, self._about)
         self._steering.queue_open_tasks()
         self._storage, self._journal = storage, journal
@@ -122,7 +156,12 @@ class Engine:
             save(self.run_dir, self._about)
 
     def _tell_start(
-        self, journal: Journal, plan: Plan, source: TaskSource, past: Past, torn_bytes: int
+        self,
+        journal: Journal,
+        plan: Plan,
+        source: TaskSource | NoTasks,
+        past: Past,
+        torn_bytes: int,
     ) -> None:
         journal.emit(
             ev.EngineStarted(
@@ -141,13 +180,15 @@ class Engine:
 
     def run(self) -> int:
         """Turn until the run is over; its exit code."""
+        note(f"engine {os.getpid()} took run {self._about.run_id}")
         self._loop.start(self._journal.state.target_workers)
         try:
             self._loop.run()
         finally:
             self._loop.close()
             leftovers.end(self.run_dir)
-        if not self._storage.close(10.0):
+        # Who stopped the run has waited for the disk already.
+        if not self._storage.close(CLOSE_ILL_S if self._storage.trouble() else CLOSE_S):
             self._save_elsewhere()
         elif self._journal.state.status == "finished":
             seal_transcript(self.run_dir)
@@ -161,10 +202,10 @@ class Engine:
             try:
                 path = self._storage.emergency(folder)
             except OSError as error:
-                sys.stderr.write(f"results could not be saved to {folder}: {error}\n")
+                note(f"results could not be saved to {folder}: {explain(error)}")
                 continue
             if path is not None:
-                sys.stderr.write(f"results that the disk did not take are in {path}\n")
+                note(f"results that the disk did not take are in {path}; resume takes them in")
             return
 
 
@@ -180,7 +221,7 @@ def _assemble(
     journal: Journal,
     storage: Storage,
     document: PlanDocument,
-    source: TaskSource,
+    source: TaskSource | NoTasks,
     wake: int,
 ) -> tuple[Loop, Steering]:
     """Make the parts and tie them together."""

@@ -121,6 +121,10 @@ class Commands:
 
     def on_retry(self, client: Client, request: dict[str, Any]) -> None:
         """End the attempt if it runs, and queue its task first."""
+        if self._state.plan is not None and self._state.plan.is_wrap:
+            error = "a request of a wrapped script cannot be asked again; kill ends it"
+            client.answer({"ok": False, "error": error})
+            return
         self._end(client, request, retry=True)
 
     def _end(self, client: Client, request: dict[str, Any], *, retry: bool) -> None:

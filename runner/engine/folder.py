@@ -45,6 +45,8 @@ class About(Struct, kw_only=True, omit_defaults=True):
     control: str = ""
     endpoints: list[str] = []
     retry: list[str] = []
+    new_plan: bool = False
+    """A changed plan was taken at resume: what the log says of the plan holds no longer."""
     imported: str = ""
     """Where another harness's logs lay that this run was made of; empty for runs of ours."""
 

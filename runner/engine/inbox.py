@@ -73,6 +73,8 @@ class Inbox:
             link.ready = True
             link.threads.update(message.threads)
             self._journal.emit(ev.HostStarted(host=link.host, pid=message.pid))
+        elif isinstance(message, m.Claimed):
+            self._attempts.adopt(link, message)
         elif isinstance(message, m.StacksTaken):
             self._stacks(link.host, message.id, message.text)
         elif isinstance(message, m.Dropped):

@@ -24,7 +24,7 @@ from runner.engine.config import PlanDocument, change
 from runner.engine.journal import Journal
 from runner.engine.storage import Storage
 from runner.engine.supervisor import Supervisor
-from runner.engine.tasks import TaskSource
+from runner.engine.tasks import NoTasks, TaskSource
 from runner.errors import SourceChanged
 
 STOP_ROWS_S: Final = 10.0
@@ -42,7 +42,7 @@ class Steering:
         self,
         run_dir: Path,
         document: PlanDocument,
-        source: TaskSource,
+        source: TaskSource | NoTasks,
         queue: Queue,
         journal: Journal,
         attempts: Attempts,
@@ -249,8 +249,7 @@ class Steering:
     def _maybe_over(self, now: float) -> None:
         """Finish when every task is done, or when a stop or drain has nothing left to wait for."""
         state = self._state
-        all_done = len(state.done) >= state.tasks_total
-        if all_done and not self._attempts.live and not state.awaited:
+        if self._all_done() and not self._attempts.live and not state.awaited:
             self._begin_finish()
         elif state.status == "draining" and not self._attempts.live:
             waited = now - self._stopping_since if self._stopping_since else 0.0
@@ -259,6 +258,13 @@ class Steering:
         elif self._stopping_since and now - self._stopping_since >= STOP_KILL_S:
             for link in list(self._supervisor.links.values()):
                 link.kill("the run is stopped")
+
+    def _all_done(self) -> bool:
+        """Whether every task is done; of a wrapped script the end is told, by a drain."""
+        state = self._state
+        if state.plan is not None and state.plan.is_wrap and state.status != "draining":
+            return False
+        return len(state.done) >= state.tasks_total
 
     def _begin_finish(self) -> None:
         """Hosts go; rows that wait are written and parts merged."""
@@ -271,7 +277,8 @@ class Steering:
 
     def _finish(self) -> None:
         state = self._state
-        complete = len(state.done) >= state.tasks_total
+        cut = state.plan is not None and state.plan.is_wrap and self._stopping_since > 0
+        complete = self._all_done() and not cut
         code = (1 if not_scored(state) else 0) if complete else 3
         status = "finished" if complete else "stopped"
         why = "" if complete else self._ends_as

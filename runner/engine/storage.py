@@ -119,7 +119,7 @@ class Storage:
 
 
 def told(notice: res.Notice) -> ev.Event | None:
-    """What a writer's notice is as an event; None for `Finished`, which is the engine's own affair."""
+    """What a writer's notice is as an event; None for `Finished`."""
     if isinstance(notice, res.Written):
         return ev.RowsWritten(
             first=notice.first,

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, Final, cast
 
 import msgspec
+from msgspec import Struct
 
 from runner.engine.task_lines import (
     MAX_LINE_BYTES,
@@ -41,6 +42,18 @@ Trait = tuple[str, str]
 """``(task_type, difficulty)`` of a task of the interactive benchmark."""
 
 
+class SourceIndex(Struct, frozen=True):
+    """What one reading of a task file found, for another process that opens the same file.
+
+    ``identity`` says which file, as it was; `SourceFile` reads one that is not that file anew.
+    """
+
+    identity: tuple[int, int, int, int]
+    digest: str
+    starts: bytes
+    words: bytes
+
+
 class SourceFile:
     """An opened task file: ``len``, a task's object by its place, its place by its id.
 
@@ -49,8 +62,15 @@ class SourceFile:
     line cannot be read any more.
     """
 
-    def __init__(self, path: Path, name: str, *, with_traits: bool = False) -> None:
-        """Read ``path`` once, calling it ``name`` in messages.
+    def __init__(
+        self,
+        path: Path,
+        name: str,
+        *,
+        with_traits: bool = False,
+        index: SourceIndex | None = None,
+    ) -> None:
+        """Read ``path`` once, calling it ``name`` in messages; not at all if ``index`` is of it.
 
         `OSError` if it cannot be opened, `PlanError` with everything that is wrong in it.
         """
@@ -65,6 +85,17 @@ class SourceFile:
         weakref.finalize(self, os.close, self._fd)
         if not stat.S_ISREG(os.fstat(self._fd).st_mode):
             raise OSError(0, "is not a regular file")
+        known = not with_traits and index is not None and index.identity == self._identity()
+        if known and index is not None:
+            self._starts = array("Q", index.starts)
+            self._words = array("Q", index.words)
+            self.digest = index.digest
+        else:
+            self._read(name, with_traits=with_traits)
+        if self._starts[-1] <= _KEPT_BYTES:
+            self._kept = os.pread(self._fd, self._starts[-1], 0)
+
+    def _read(self, name: str, *, with_traits: bool) -> None:
         faults = Faults(name)
         self._scan(TraitReader(self.traits) if with_traits else None, faults)
         self._find_doubles(faults)
@@ -72,8 +103,18 @@ class SourceFile:
             faults.add("empty", None, "has no task in it")
         if problems := faults.problems():
             raise PlanError(problems)
-        if self._starts[-1] <= _KEPT_BYTES:
-            self._kept = os.pread(self._fd, self._starts[-1], 0)
+
+    def _identity(self) -> tuple[int, int, int, int]:
+        found = os.fstat(self._fd)
+        return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns
+
+    def index(self) -> SourceIndex | None:
+        """What was found, for another process; None where traits were asked for as well."""
+        if self.traits:
+            return None
+        return SourceIndex(
+            self._identity(), self.digest, self._starts.tobytes(), self._words.tobytes()
+        )
 
     def __len__(self) -> int:
         """How many tasks the file has."""

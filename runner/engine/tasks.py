@@ -289,6 +289,28 @@ class TaskSource:
         return at + cell + model
 
 
+class NoTasks:
+    """The source of a wrapped script: its tasks are its requests, which nobody knows beforehand."""
+
+    digest = ""
+
+    def __len__(self) -> int:
+        """None."""
+        return 0
+
+    def count(self, model_index: int) -> int:  # noqa: ARG002 - as of other sources
+        """None."""
+        return 0
+
+    def task(self, model_index: int, k: int) -> Task:
+        """There is none."""
+        raise IndexError(model_index, k)
+
+    def find(self, task_id: str) -> tuple[int, int] | None:  # noqa: ARG002 - as of other sources
+        """None: a request that is over cannot be asked again."""
+        return None
+
+
 def _deal(counts: Sequence[int], limit: int) -> list[int]:
     """How many each gets when ``limit`` are dealt round and round, nobody more than its count."""
 

@@ -14,6 +14,7 @@ from typing import Final
 
 from runner.core.plan import Endpoint
 from runner.host.scope import Scope
+from runner.masking import Secrets
 
 _MAX_KEY_BYTES: Final = 64 * 1024
 _COMMAND_LIMIT_S: Final = 60.0
@@ -24,9 +25,13 @@ class NoKey(RuntimeError):
 
 
 class ApiKey:
-    """The key of one endpoint, shared by all attempts of a process."""
+    """The key of one endpoint, shared by all attempts of a process.
 
-    def __init__(self, endpoint: Endpoint) -> None:
+    What a command prints is added to ``secrets`` before anybody can use it.
+    """
+
+    def __init__(self, endpoint: Endpoint, secrets: Secrets | None = None) -> None:
+        self._secrets = secrets or Secrets()
         self._name = endpoint.name
         self._env = endpoint.api_key_env
         self._command = endpoint.api_key_command
@@ -74,6 +79,7 @@ class ApiKey:
             scope.wait_for(self._changed, lambda: not self._asking)
         try:
             token = self._run(scope)
+            self._secrets.add(token)
             self._token = token
             return token
         finally:

@@ -18,12 +18,14 @@ from typing import NoReturn
 from runner.core import messages
 from runner.core.messages import EngineMessage, Setup, from_engine
 from runner.core.plan import Plan
+from runner.core.wrapping import VARIABLE, door_of
 from runner.host import attempt as attempts
 from runner.host import inherit, ladder, python, speech
 from runner.host.apikey import ApiKey
 from runner.host.attempt import Attempt
 from runner.host.command import Command
 from runner.host.gate import Interrupted
+from runner.host.lanes import Lanes
 from runner.host.offspring import Offspring
 from runner.host.outbox import Outbox
 from runner.host.perform import Performer, Shared
@@ -75,18 +77,21 @@ class Host:
         secrets = _secrets(plan)
         inherit.install()
         self._log = speech.HostLog(log)
-        self._outbox = Outbox(connection)
+        self._outbox = Outbox(connection, secrets)
+        source = _source(setup, self._outbox)
         self._shared = Shared(
             plan=plan,
             run_dir=setup.run_dir,
             outbox=self._outbox,
             shares=Shares(plan.endpoints),
-            keys={endpoint.name: ApiKey(endpoint) for endpoint in plan.endpoints},
+            keys={endpoint.name: ApiKey(endpoint, secrets) for endpoint in plan.endpoints},
             secrets=secrets,
-            source=_source(plan, setup.plan_dir),
+            source=source,
             streams=speech.take_over(self._log, secrets),
         )
         self._slots = Slots(setup.workers)
+        if isinstance(source, Lanes):
+            self._shared.idle = source.idle
         offspring = Offspring(self._outbox.post, self._slots.running)
         self._watch = Watch(
             self._slots,
@@ -94,7 +99,7 @@ class Host:
             offspring,
             ladder.steps_for(plan.resources.isolation),
             setup.plan_dir,
-            self._shared.close,
+            self._shared.finish,
         )
         self._perform = Performer(
             self._shared, self._slots.release, self._watch.wake, offspring.end
@@ -129,6 +134,8 @@ class Host:
         threads = dict(self._slots.threads)
         self._outbox.post(messages.Hello(self._setup.host, os.getpid(), threads))
         threading.Thread(target=self._watch_or_leave, name="watch", daemon=True).start()
+        if isinstance(self._shared.source, Lanes):
+            self._shared.source.open(self._slots.put)
 
     def _watch_or_leave(self) -> NoReturn:
         """A host whose limits are watched no more must not look alive."""
@@ -187,7 +194,13 @@ class Host:
         self._watch.wake()
 
 
-def _source(plan: Plan, folder: str) -> python.Source:
+def _source(setup: Setup, outbox: Outbox) -> python.Source:
+    plan, folder = setup.plan, setup.plan_dir
+    if plan.is_wrap:
+        door = door_of(os.environ)
+        if door is None:
+            raise ValueError(f"a wrapped script's host needs {VARIABLE}")
+        return Lanes(setup, door, outbox)
     if plan.tasks.executor == "command":
         return Command(plan, folder)
     return python.Loader(python.entry_of(plan), folder)

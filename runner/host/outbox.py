@@ -10,8 +10,11 @@ import threading
 from collections import deque
 from typing import Final
 
+import msgspec
+
 from runner.core.messages import Message, frame
 from runner.host.scope import Scope
+from runner.masking import Secrets
 
 SEND_BYTES: Final = 64 * 1024
 FULL_BYTES: Final = 1024 * 1024
@@ -21,8 +24,9 @@ FULL_BYTES: Final = 1024 * 1024
 class Outbox:
     """Frames for the engine, in order. The process ends when the engine's end is closed."""
 
-    def __init__(self, connection: socket.socket) -> None:
+    def __init__(self, connection: socket.socket, secrets: Secrets) -> None:
         self._connection = connection
+        self._secrets = secrets
         self._frames: deque[bytearray] = deque()
         self._backlog_bytes = 0
         self._changed = threading.Condition()
@@ -44,13 +48,21 @@ class Outbox:
         """Queue messages without waiting: for what is few by nature and must not be held up."""
         if self._is_cut:
             return
-        frames = [frame(message) for message in messages]
+        frames = [self._frame(message) for message in messages]
         with self._changed:
             was_empty = not self._frames
             self._frames += frames
             self._backlog_bytes += sum(map(len, frames))
             if was_empty and frames:
                 self._changed.notify_all()
+
+    def _frame(self, message: Message) -> bytearray:
+        """Every text leaves by here, so that a key is caught here, whatever brought it in."""
+        data = frame(message)
+        if not self._secrets.inside(data):
+            return data
+        plain = msgspec.to_builtins(message, builtin_types=(bytes,))
+        return frame(msgspec.convert(self._secrets.mask_all(plain), type(message)))
 
     def flush(self, timeout_s: float) -> bool:
         """Wait until everything was handed to the kernel; False if ``timeout_s`` was too short."""

@@ -32,6 +32,10 @@ from runner.host.verdict import Verdict, of_error, of_result
 from runner.masking import Secrets
 
 
+def _nobody_waits(_worker: int) -> None:
+    """The engine decides what runs next; only a wrapped script's requests wait for slots here."""
+
+
 @dataclass
 class Shared:
     """What all attempts of a host share. ``plan`` is exchanged when the engine changes it."""
@@ -44,8 +48,16 @@ class Shared:
     secrets: Secrets
     source: python.Source
     streams: tuple[AttemptStream, ...]
+    idle: Callable[[int], object] = _nobody_waits
+    """Told of each slot that is free again, once the engine has been told."""
     connections: dict[int, Connections] = field(default_factory=dict[int, Connections])
     """Those that wait for the next attempt of a worker."""
+
+    def finish(self, attempt: Attempt, verdict: Verdict) -> None:
+        """End an attempt that was taken out of its slot: free what it holds, then say `Ended`."""
+        self.close(attempt)
+        self.outbox.post(attempt.ended(verdict))
+        self.idle(attempt.worker)
 
     def close(self, attempt: Attempt) -> None:
         """Free what an attempt that was taken out of its slot still holds. Waits for nothing.
@@ -167,8 +179,7 @@ class Performer:
         if not self._release(attempt):
             attempt.left(f"{verdict.outcome} {verdict.cause}".strip())
             return
-        self._shared.close(attempt)
-        self._shared.outbox.post(attempt.ended(verdict))
+        self._shared.finish(attempt, verdict)
 
 
 class _Stage:

@@ -15,6 +15,7 @@ from typing import Final, cast
 import httpx2
 import msgspec
 
+from runner.core.plan import Endpoint
 from runner.host import attempt as attempts
 from runner.host import chat, scope
 from runner.host.attempt import Attempt
@@ -73,21 +74,24 @@ class _Server(ThreadingHTTPServer):
     block_on_close = False
 
     def __init__(self, proxy: Proxy) -> None:
-        super().__init__(("127.0.0.1", 0), _Handler)
+        super().__init__(("127.0.0.1", 0), _AttemptHandler)
         self.proxy = proxy
 
 
-class _Handler(BaseHTTPRequestHandler):
-    """One connection of a program."""
+class Handler(BaseHTTPRequestHandler):
+    """One connection of a program. Subclasses say what becomes of a request."""
 
     protocol_version = "HTTP/1.1"
+    is_answered = False
+    """Whether the head of an answer to the request at hand has gone out."""
+    disable_nagle_algorithm = True  # else the second small piece of a stream waits for an ACK
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - its name there
         """Calls are recorded by the attempt; an access log would be noise."""
 
     def do_GET(self) -> None:
         """Pass it on."""
-        self._pass_on(b"")
+        self.pass_on(b"")
 
     def do_POST(self) -> None:
         """Pass it on."""
@@ -96,59 +100,84 @@ class _Handler(BaseHTTPRequestHandler):
         except ValueError:
             length = -1
         if not 0 <= length <= MAX_BODY_BYTES:
-            self._refuse(413, f"a body needs a length of at most {MAX_BODY_BYTES} bytes")
+            self.refuse(413, f"a body needs a length of at most {MAX_BODY_BYTES} bytes")
             return
-        self._pass_on(self.rfile.read(length))
+        self.pass_on(self.rfile.read(length))
 
-    def _pass_on(self, body: bytes) -> None:
+    def pass_on(self, body: bytes) -> None:
+        """Have the request answered."""
+        raise NotImplementedError
+
+    @property
+    def token(self) -> str:
+        """What the program believes to be its key, in OpenAI's header or Azure's."""
         bearer = self.headers.get("authorization", "").removeprefix("Bearer ")
-        client = cast(_Server, self.server).proxy.find(self.headers.get("api-key", bearer))
-        if client is None:
-            self._refuse(401, "this token belongs to no running attempt")
-            return
-        attempt = client.attempt
-        token = attempts.current.set(attempt)
-        try:
-            with scope.use(attempt.scope):
-                self._send(client, body)
-        except Aborted:
-            self.close_connection = True
-        except httpx2.HTTPError as error:
-            self._refuse(502, f"{type(error).__name__}: {error}")
-        except OSError:
-            self.close_connection = True  # the program has gone away
-        finally:
-            attempts.current.reset(token)
+        return self.headers.get("api-key", bearer)
 
-    def _send(self, client: _Client, body: bytes) -> None:
-        endpoint = client.attempt.endpoint
+    def relay(self, http: httpx2.Client, endpoint: Endpoint, body: bytes) -> httpx2.Response:
+        """Ask the endpoint and pass its answer on as it comes; the answer, read to its end.
+
+        Raises what the client raises; once part of the answer is out the connection is cut then,
+        since nothing else says that the rest will not come.
+        """
         url = endpoint.base_url.rstrip("/") + self.path.removeprefix(PREFIX)
         headers = {"content-type": self.headers.get("content-type", "application/json")}
         if endpoint.kind == "azure":
             headers["api-key"] = PLACEHOLDER_KEY
         else:
             headers["authorization"] = f"Bearer {PLACEHOLDER_KEY}"
-        with client.http.stream(self.command, url, headers=headers, content=body) as answer:
+        with http.stream(self.command, url, headers=headers, content=body) as answer:
             self.send_response(answer.status_code)
             for name in _KEPT:
                 if name in answer.headers:
                     self.send_header(name, answer.headers[name])
             self.send_header("transfer-encoding", "chunked")
-            self.end_headers()
+            self.is_answered = True
             try:
+                self.end_headers()
                 for chunk in answer.iter_raw():
                     if chunk:
                         self.wfile.write(b"%x\r\n%b\r\n" % (len(chunk), chunk))
                 self.wfile.write(b"0\r\n\r\n")
-            except httpx2.HTTPError:
-                # Half an answer is out: only a cut connection says that the rest will not come.
+            except BaseException:
                 self.close_connection = True
+                raise
+            return answer
 
-    def _refuse(self, status: int, text: str) -> None:
+    def refuse(self, status: int, text: str, *, again: bool = True) -> None:
+        """Answer in the endpoint's stead; ``again`` is whether an SDK may repeat the request."""
         body = msgspec.json.encode({"error": {"message": text, "type": "pilot_tui"}})
         self.close_connection = True
         self.send_response(status)
         self.send_header("content-type", "application/json")
         self.send_header("content-length", str(len(body)))
+        if not again:
+            self.send_header("x-should-retry", "false")
         self.end_headers()
         self.wfile.write(body)
+
+
+class _AttemptHandler(Handler):
+    """A connection of a program that one attempt has started."""
+
+    def pass_on(self, body: bytes) -> None:
+        """By the guarded client of the attempt whose token it carries."""
+        client = cast(_Server, self.server).proxy.find(self.token)
+        if client is None:
+            self.refuse(401, "this token belongs to no running attempt")
+            return
+        attempt = client.attempt
+        token = attempts.current.set(attempt)
+        try:
+            self.is_answered = False
+            with scope.use(attempt.scope):
+                self.relay(client.http, attempt.endpoint, body)
+        except Aborted:
+            self.close_connection = True
+        except httpx2.HTTPError as error:
+            if not self.is_answered:
+                self.refuse(502, f"{type(error).__name__}: {error}")
+        except OSError:
+            self.close_connection = True  # the program has gone away
+        finally:
+            attempts.current.reset(token)

@@ -24,7 +24,7 @@ from runner.host.offspring import Offspring
 from runner.host.outbox import FULL_BYTES, Outbox
 from runner.host.samples import IDLE_CPU, Clock
 from runner.host.slots import Slots
-from runner.host.verdict import of_reason
+from runner.host.verdict import Verdict, of_reason
 
 SAMPLE_AFTER_S = 2.0
 SAMPLE_EVERY_S = 1.0
@@ -44,14 +44,14 @@ class Watch:
         offspring: Offspring,
         steps: Steps,
         base: str,
-        close: Callable[[Attempt], None],
+        finish: Callable[[Attempt, Verdict], None],
     ) -> None:
         self._slots = slots
         self._outbox = outbox
         self._offspring = offspring
         self._steps = steps
         self._base = base
-        self._close = close
+        self._finish = finish
         self.heartbeat_s = 0.5
         self._alarm = threading.Event()
         self._zombies: dict[Attempt, float] = {}
@@ -127,8 +127,7 @@ class Watch:
 
     def _end_for(self, attempt: Attempt) -> None:
         verdict = of_reason(attempt.scope.reason or KILLED_STOP)
-        self._close(attempt)
-        self._outbox.post(attempt.ended(verdict))
+        self._finish(attempt, verdict)
 
     def _end_host(self, attempt: Attempt) -> None:
         """The last rung with one slot: the row first, then this whole process group."""

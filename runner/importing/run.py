@@ -227,7 +227,9 @@ class _Writer:
         if found.doubled:
             notes.append(f"{plural(found.doubled, 'message')} stood twice and count once")
         if folder.undated:
-            notes.append(f"{plural(folder.undated, 'test')} had no timestamp: the file's time stands")
+            notes.append(
+                f"{plural(folder.undated, 'test')} had no timestamp: the file's time stands"
+            )
         if any(place.model == "unknown" for place in folder.places):
             notes.append("some file names do not tell the model: it is called unknown")
         return notes
@@ -268,7 +270,5 @@ def _lanes(places: list[Place], run_id: str) -> list[Lane]:
         else:
             at, worker = heapq.heappop(busy)
         heapq.heappush(busy, (at + place.elapsed_s, worker))
-        lanes.append(
-            Lane(run_id=run_id, worker=worker, attempt_id=f"1-{count:05d}", started_at=at)
-        )
+        lanes.append(Lane(run_id=run_id, worker=worker, attempt_id=f"1-{count:05d}", started_at=at))
     return lanes

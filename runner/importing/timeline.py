@@ -75,7 +75,8 @@ def tell(test: Test, place: Place, lane: Lane, put: Callable[[bytes], tuple[int,
         calls += [_tool_call(turn, item) for item in used]
         at += share if answered else 0.0
     outcome, cause = outcome_of(test, len(spoken))
-    row = _row(test, place, lane, labels, outcome, cause, calls, turns, len(spoken))
+    record = _record(test, place, turns, calls, scored=cause == "")
+    row = _row(test, place, lane, labels, record, (outcome, cause))
     return Told(steps=steps, row=row, turns=len(spoken), doubled=doubled)
 
 
@@ -168,7 +169,7 @@ def _tools_of(
         text = "\n".join(text_of(m.content) for m in said if m.role == _ASSISTANT)
         while left and text_of(left[-1].tool) and text_of(left[-1].tool) in text:
             found.setdefault(turn, []).append(left.pop())
-            if len(left) and text_of(left[-1].tool) == text_of(found[turn][-1].tool):
+            if left and text_of(left[-1].tool) == text_of(found[turn][-1].tool):
                 break  # the same tool again is the next turn's: a turn runs a tool once
     if left and spoken:
         found.setdefault(spoken[-1][0], []).extend(reversed(left))
@@ -185,26 +186,25 @@ def _tool_call(turn: int, item: Execution) -> ToolCall:
     )
 
 
-def _row(
+def _record(
     test: Test,
     place: Place,
-    lane: Lane,
-    labels: dict[str, Any],
-    outcome: str,
-    cause: str,
-    calls: list[ToolCall],
     turns: Sequence[tuple[int, Sequence[Message]]],
-    answered: int,
-) -> Row:
+    calls: list[ToolCall],
+    *,
+    scored: bool,
+) -> Record:
+    """What the test measured. A turn is one call to the model."""
     result = test.result
+    answered = sum(1 for _, said in turns if any(m.role == _ASSISTANT for m in said))
     tool_s = min(place.elapsed_s, sum(call.elapsed_s for call in calls))
     messages = [
         {"role": message.role, "content": text_of(message.content), "turn": turn}
         for turn, said in turns
         for message in said
     ]
-    record = Record(
-        score=min(1.0, number(result.final_score)) if cause == "" else None,
+    return Record(
+        score=min(1.0, number(result.final_score)) if scored else None,
         success_level=text_of(result.success_level),
         turns=answered,
         calls=answered,
@@ -215,6 +215,18 @@ def _row(
         extra=msgspec.json.encode({"result": result, "file": place.path.name}).decode(),
         messages=msgspec.json.encode(messages).decode(),
     )
+
+
+def _row(
+    test: Test,
+    place: Place,
+    lane: Lane,
+    labels: dict[str, Any],
+    record: Record,
+    judged: tuple[str, str],
+) -> Row:
+    """``judged`` is outcome and cause."""
+    outcome, cause = judged
     worker = WorkerState(
         worker=lane.worker,
         host=HOST,

@@ -5,6 +5,7 @@ stands in the file's name only, one turn may be stored twice, a harness that was
 cut off in mid-write, and trouble of the endpoint was scored as a wrong answer.
 """
 
+import json
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -64,6 +65,9 @@ class Test(Struct, kw_only=True):
     execution_history: list[Execution] = []
 
 
+_DECODER: Final = msgspec.json.Decoder(Test)
+
+
 class Place(Struct, kw_only=True):
     """A sound file and where its test lies in time: unix seconds."""
 
@@ -88,10 +92,9 @@ def read_folder(path: Path) -> Folder:
     """Look at every ``*.json`` below ``path``; `PlanError` if none is a log."""
     files = sorted(path.rglob("*.json")) if path.is_dir() else []
     folder = Folder(path=path, places=[], skipped=[], undated=0)
-    decoder = msgspec.json.Decoder(Test)
     for file in files:
         try:
-            test = decoder.decode(file.read_bytes())
+            test = read_test(file)
         except OSError as error:
             folder.skipped.append(Skipped(str(file.relative_to(path)), error.strerror or "unread"))
         except (msgspec.MsgspecError, UnicodeDecodeError) as error:
@@ -107,7 +110,15 @@ def read_folder(path: Path) -> Folder:
 
 def read_test(path: Path) -> Test:
     """The whole file. Raises OSError, `msgspec.MsgspecError`."""
-    return msgspec.json.decode(path.read_bytes(), type=Test)
+    data = path.read_bytes()
+    try:
+        return _DECODER.decode(data)
+    except msgspec.DecodeError as error:
+        if "surrogate" not in str(error):
+            raise
+    # Python's own json writes half of a surrogate pair as an escape; it becomes a question mark.
+    whole = json.dumps(json.loads(data), ensure_ascii=False)
+    return _DECODER.decode(whole.encode("utf-8", "replace"))
 
 
 def grouped(messages: Sequence[Message]) -> tuple[list[tuple[int, list[Message]]], int]:

@@ -7,6 +7,7 @@ so they are looked up without being imported, and imported in a process of their
 """
 
 import argparse
+import importlib
 import importlib.util
 import os
 import sys
@@ -50,7 +51,7 @@ def main() -> int:
         sys.stderr.write(f"{missing()} not installed\n")
         return 2
     server = _serve(weights)
-    port = urlsplit(server.listening_address).port or 0
+    port = urlsplit(str(server.listening_address)).port or 0
     sys.stdout.write(msgspec.json.encode({"port": port, "pid": os.getpid()}).decode() + "\n")
     sys.stdout.flush()
     if options.idle_exit:
@@ -64,8 +65,7 @@ def _serve(weights: Path) -> Any:
     """The running server. One thread computes: more of them spin while a neighbour has the core,
     which on a busy machine of two cores was measured to be 20 times slower.
     """
-    import xllamacpp
-
+    xllamacpp: Any = importlib.import_module("xllamacpp")
     params = xllamacpp.CommonParams()
     params.model.path = str(weights)
     params.hostnames = ["127.0.0.1"]

@@ -277,8 +277,8 @@ def test_what_is_not_there_is_told_with_a_command(harness: Harness):
     assert found.unread[0].command == f"ps -fp {gone.pid}"
 
 
-def sleeper(**options: int) -> "subprocess.Popen[bytes]":
-    return subprocess.Popen(["sleep", "60"], **options)
+def sleeper(user: int | None = None) -> "subprocess.Popen[bytes]":
+    return subprocess.Popen(["sleep", "60"], user=user)
 
 
 def test_a_successor_of_the_same_number_is_left_alone():

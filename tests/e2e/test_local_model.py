@@ -18,7 +18,8 @@ def run_demo(folder: Path) -> "subprocess.CompletedProcess[str]":
     return subprocess.run(
         [sys.executable, "-m", "tui", "demo", "--local-model", "--headless"],
         cwd=folder,
-        env={**os.environ, "PYTHONPATH": f"{PACKAGE}{os.pathsep}{os.environ.get('PYTHONPATH', '')}"},
+        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(PACKAGE), *filter(None, sys.path)])},
+        check=False,
         capture_output=True,
         text=True,
         timeout=400,

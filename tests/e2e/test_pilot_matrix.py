@@ -1,4 +1,4 @@
-"""Phase 5.3 as its users run it: the flaw matrix against an endpoint on which every tenth call hangs.
+"""Phase 5.3 as its users run it: the flaw matrix, and every tenth call hangs.
 
 What is right for a row is worked out again from the conversation in it, by rules written out here.
 """

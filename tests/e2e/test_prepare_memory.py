@@ -58,8 +58,10 @@ def cost_mb(project: Project, workers: int, base_url: str) -> float:
     plan.write_text(PLAN.format(workers=workers, hosts=HOSTS, base_url=base_url))
     run: Watched = project.launch(plan)
     state = run.until(
-        lambda state: len(state.workers) == workers
-        and all(worker.phase == "wait" for worker in state.workers),
+        lambda state: (
+            len(state.workers) == workers
+            and all(worker.phase == "wait" for worker in state.workers)
+        ),
         40.0,
     )
     assert len(state.hosts) == HOSTS
@@ -76,6 +78,5 @@ def test_a_hundred_workers_cost_little_over_one_in_each_host(project: Project) -
     with Rehearsal.start(silent) as server:
         few = cost_mb(project, HOSTS, server.base_url)
         many = cost_mb(project, 100, server.base_url)
-    print(f"{HOSTS} workers {few:.0f} MB, 100 workers {many:.0f} MB")
     assert few > 10, "the hosts were really measured"
     assert many - few <= ALLOWED_MB

@@ -8,9 +8,9 @@ import pytest
 from runner.core.rows import Record, ToolCall
 from runner.host.callclock import CallTimeout
 from runner.host.gate import Interrupted
-from runner.masking import Secrets
 from runner.host.scope import Aborted
 from runner.host.verdict import MAX_ERROR_CHARS, of_error, of_result
+from runner.masking import Secrets
 
 CIRCULAR: list[object] = []
 CIRCULAR.append(CIRCULAR)

@@ -14,10 +14,10 @@ from typing import Any, Final, NoReturn
 import click
 
 from runner import PilotError, one_line
-from tui.cli import asking, making, orders, reports, running, watching
+from tui.cli import asking, making, orders, reports, running, watching, wrapping
 from tui.cli.doctor import doctor
 from tui.cli.notify import notify
-from tui.cli.options import COMMON, runs_dir_option
+from tui.cli.options import COMMON, ascii_option, runs_dir_option
 
 USAGE: Final = 2
 INTERRUPTED: Final = 128 + signal.SIGINT
@@ -32,10 +32,10 @@ class Sections(click.Group):
     """A group whose help lists its commands under headings, in the order of a run's life."""
 
     sections: Final[dict[str, Sequence[str]]] = {
-        "Run": ("run", "demo", "resume", "check", "init"),
+        "Run": ("run", "wrap", "demo", "resume", "check", "init"),
         "Watch": ("attach", "replay", "ls", "status", "wait", "incidents"),
         "Steer": ("kill", "retry", "pause", "stop", "workers", "set"),
-        "Judge": ("report", "verify", "doctor"),
+        "Judge": ("report", "verify", "doctor", "import"),
         "More": ("notify", "rehearse", "loops", "themes"),
     }
 
@@ -88,6 +88,7 @@ def _print_version(ctx: click.Context, _param: click.Parameter, asked: bool) -> 
     callback=_print_version,
     help="Print the version.",
 )
+@ascii_option
 @runs_dir_option
 @click.pass_context
 def pilot(ctx: click.Context, runs_dir: Path) -> None:
@@ -100,11 +101,11 @@ def pilot(ctx: click.Context, runs_dir: Path) -> None:
 
 
 for _command in (
-    *(running.run, running.demo, running.resume, making.check, making.init),
+    *(running.run, wrapping.wrap, running.demo, running.resume, making.check, making.init),
     *(watching.attach, watching.replay, asking.ls, asking.status, asking.wait),
     *(orders.kill, orders.retry, orders.pause, orders.stop, orders.workers, orders.set_),
     *(reports.report, reports.verify, doctor, reports.incidents),
-    *(making.rehearse, reports.loops, making.themes, notify),
+    *(making.rehearse, making.import_, reports.loops, making.themes, notify),
 ):
     pilot.add_command(_command)
 

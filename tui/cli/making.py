@@ -1,4 +1,4 @@
-"""``check``, ``init``, ``rehearse``, ``themes``: what is done before a run, or beside it."""
+"""``check``, ``init``, ``import``, ``rehearse``, ``themes``: what is done beside a run."""
 
 import os
 from pathlib import Path
@@ -8,11 +8,12 @@ import click
 import msgspec
 
 from runner import PlanError, format_problems, one_line, plural
-from tui.cli.options import accepts_runs_dir, json_option, print_json
+from tui.cli.options import accepts_runs_dir, json_option, print_json, runs_dir_option
 from tui.cli.running import overrides_of
 
 NOT_REACHED: Final = 1
 BAD_PLAN: Final = 2
+KINDS: Final = ("workflowbench",)
 _FILE = click.Path(path_type=Path, dir_okay=False)
 
 
@@ -101,6 +102,33 @@ def rehearse(port: int, script: Path | None) -> None:
 
 def _announce(port: int) -> None:
     click.echo(f'base_url = "http://127.0.0.1:{port}/v1"   pid {os.getpid()}   Ctrl-C ends it')
+
+
+@click.command("import")
+@click.argument("kind", metavar="KIND", type=click.Choice(KINDS))
+@click.argument("path", metavar="PATH", type=click.Path(path_type=Path))
+@click.option("--run-id", metavar="ID", help="The new run's id; else one is made up.")
+@json_option
+@runs_dir_option
+def import_(kind: str, path: Path, run_id: str | None, as_json: bool, runs_dir: Path) -> None:
+    """Take in another harness's logs as a run: it replays, reports and verifies like your own.
+
+    KIND: workflowbench, a folder of its JSON files.
+    """
+    from runner import import_logs
+
+    made = import_logs(kind, path, runs_dir, run_id)
+    if as_json:
+        print_json({**msgspec.to_builtins(made), "run_dir": str(made.run_dir)})
+        return
+    for skipped in made.skipped:
+        click.echo(one_line(f"left out: {skipped.file}: {skipped.why}", 300), err=True)
+    for note in made.notes:
+        click.echo(f"note: {note}", err=True)
+    click.echo(
+        f"imported {plural(made.tests, 'test')}, {plural(made.turns, 'turn')}, as {made.run_id}; "
+        f"next: pilot-tui report {made.run_id}"
+    )
 
 
 @click.command()

@@ -15,6 +15,7 @@ from runner import RunInfo, find_run, list_runs, runs_folder
 
 F = TypeVar("F", bound=Callable[..., Any])
 
+_ASCII: Final = "pilot-tui.ascii"
 COMMON: Final = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 
 
@@ -44,9 +45,10 @@ class Shard(click.ParamType[tuple[int, int]]):
     ) -> tuple[int, int]:
         """The two numbers; a usage error for anything else."""
         part, slash, parts = str(value).partition("/")
-        if slash and part.isdecimal() and parts.isdecimal() and 1 <= int(part) <= int(parts):
-            return int(part), int(parts)
-        self.fail(f"{value!r} is not I/N with I from 1 to N, e.g. 2/4", param, ctx)
+        whole = slash and part.isdecimal() and parts.isdecimal()
+        if not whole or not 1 <= int(part) <= int(parts):
+            self.fail(f"{value!r} is not I/N with I from 1 to N, e.g. 2/4", param, ctx)
+        return int(part), int(parts)
 
 
 def _folder(ctx: click.Context, _param: click.Parameter, value: str | None) -> Path:
@@ -69,6 +71,29 @@ def runs_dir_option(command: F) -> F:
 def accepts_runs_dir(command: F) -> F:
     """``--runs-dir`` on a command that needs no runs: scripts may give it to every command."""
     return click.option("--runs-dir", metavar="FOLDER", hidden=True, expose_value=False)(command)
+
+
+def _note_ascii(ctx: click.Context, _param: click.Parameter, asked: bool) -> None:
+    """The wish is kept where groups and commands share it."""
+    if asked:
+        ctx.meta[_ASCII] = True
+
+
+def ascii_option(command: F) -> F:
+    """``--ascii``: on every command that opens a dashboard."""
+    return click.option(
+        "--ascii",
+        is_flag=True,
+        is_eager=True,
+        expose_value=False,
+        callback=_note_ascii,
+        help="Draw with ASCII characters only.",
+    )(command)
+
+
+def ascii_asked() -> bool:
+    """Whether the command under way was given ``--ascii``, before or after its name."""
+    return bool(click.get_current_context().meta.get(_ASCII))
 
 
 def json_option(command: F) -> F:

@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 from runner import RunInfo, command, end_of, engine_alive
-from tui.cli.options import Shard, named, run_argument, runs_dir_option
+from tui.cli.options import Shard, ascii_option, named, run_argument, runs_dir_option
 from tui.cli.showing import has_screen, outcome, show
 
 TOUR = "tour: something hangs. n finds it, x ends it, r runs it again, ? shows all keys"
@@ -41,6 +41,7 @@ def overrides_of(
 @click.option("--task", "tasks", metavar="ID", multiple=True, help="Only this task; repeatable.")
 @click.option("--shard", metavar="I/N", type=Shard(), help="Only the I-th of N parts of the plan.")
 @click.option("--set", "pairs", metavar="KEY=VALUE", multiple=True, help="Change a plan key.")
+@ascii_option
 @runs_dir_option
 def run(  # noqa: PLR0913, PLR0917  one parameter an option is click's way
     plan: Path,
@@ -84,6 +85,7 @@ def run(  # noqa: PLR0913, PLR0917  one parameter an option is click's way
 @click.option("--quick", is_flag=True, help="The quick demo on the screen too.")
 @click.option("--workers", metavar="N", type=click.IntRange(1, 60), default=12, show_default=True)
 @click.option("--local-model", is_flag=True, help="A real model on this CPU; needs two packages.")
+@ascii_option
 @runs_dir_option
 def demo(headless: bool, quick: bool, workers: int, local_model: bool, runs_dir: Path) -> int:
     """A complete run with calls that hang, drip, loop and fail; no key, no network.
@@ -141,6 +143,7 @@ def _demo_local(runs_dir: Path, *, headless: bool) -> int:
     help="Also run tasks again that ended so: outcomes or causes, e.g. timed_out,error:BadResult.",
 )
 @click.option("--allow-changed", is_flag=True, help="Though plan, source, tools or entry changed.")
+@ascii_option
 @runs_dir_option
 def resume(
     run: str,

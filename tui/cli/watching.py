@@ -6,7 +6,7 @@ import click
 
 from runner import engine_alive
 from tui.cli.asking import print_runs
-from tui.cli.options import named, run_argument, runs_dir_option
+from tui.cli.options import ascii_option, named, run_argument, runs_dir_option
 from tui.cli.showing import dashboard, has_screen
 
 
@@ -15,15 +15,16 @@ def home(runs_dir: Path) -> int:
     if not has_screen():
         print_runs(runs_dir, as_json=False)
         return 0
-    from tui.cli.screen import choose_run
+    from tui.cli.screen import watch_home
 
-    choose_run(runs_dir)
+    watch_home(runs_dir)
     return 0
 
 
 @click.command()
 @run_argument(required=False)
 @click.option("--read-only", is_flag=True, help="Keys that change the run are off.")
+@ascii_option
 @runs_dir_option
 def attach(run: str | None, read_only: bool, runs_dir: Path) -> int:
     """Open the dashboard on a live run; of a finished run its end.
@@ -42,6 +43,7 @@ def attach(run: str | None, read_only: bool, runs_dir: Path) -> int:
 @run_argument()
 @click.option("--speed", metavar="X", type=click.FloatRange(0.1, 1000), default=1.0)
 @click.option("--at", "at", metavar="T", help="Where to begin: 21:07[:30], +2h10m or seconds.")
+@ascii_option
 @runs_dir_option
 def replay(run: str, speed: float, at: str | None, runs_dir: Path) -> int:
     """Show a run on its own time axis: play, pause, step, any speed, any moment."""

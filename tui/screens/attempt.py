@@ -17,7 +17,7 @@ from textual.events import Resize
 
 from runner import block, command, events
 from tui.actions import Actions
-from tui.keys import KEYS
+from tui.keys import BY_ID, KEYS
 from tui.runview import RunView
 from tui.screens.base import RunViewScreen
 from tui.screens.some import Some
@@ -57,13 +57,13 @@ class AttemptScreen(RunViewScreen):
         Binding("end", "edge(1)", show=False),
         Binding("left", "other(-1)", show=False),
         Binding("right", "other(1)", show=False),
-        Binding("tab", "tab(1)", show=False, priority=True),
+        Binding(BY_ID["tab"].keys, "tab(1)", show=False, priority=True, id="tab"),
         Binding("shift+tab", "tab(-1)", show=False, priority=True),
         Binding("escape", "back", show=False),
         *(
             Binding(key.keys, key.id, key.word, show=False, id=key.id)
             for key in KEYS
-            if key.place == "attempt"
+            if (key.place == "attempt" and key.id not in ("tab", "other"))
             or key.id in ("kill", "retry", "next_trouble", "previous_trouble", "stack", "copy")
             or key.id == "filter"
         ),

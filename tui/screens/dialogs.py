@@ -44,7 +44,11 @@ def _panel(line: Line, width: int) -> Line:
 
 
 class Ask(ModalScreen[str]):
-    """Asks one question. The result is the answer's name, empty for "leave it as it is"."""
+    """Asks one question. The result is the answer's name, empty for "leave it as it is".
+
+    ``again`` is the answer of those who press q, ctrl+q or ctrl+c in it: in the question whether to
+    leave it means yes, in all others it leaves things as they are.
+    """
 
     DEFAULT_CSS = """
     Ask { align: center middle; background: transparent; }
@@ -52,9 +56,10 @@ class Ask(ModalScreen[str]):
     """
     BINDINGS = [Binding("escape,enter,ctrl+c,ctrl+q,q", "leave_it", show=False)]  # noqa: RUF012  # Textual's form
 
-    def __init__(self, says: Says, answers: Answers) -> None:
+    def __init__(self, says: Says, answers: Answers, again: str = "") -> None:
         super().__init__()
         self.answers = answers
+        self.again = again
         self._body = DialogBody(says, answers)
 
     def compose(self) -> ComposeResult:
@@ -102,7 +107,7 @@ class Prompt(ModalScreen[str | None]):
     Prompt { align: left bottom; background: transparent; }
     Prompt > PromptLabel { height: 1; background: $pilot-select; }
     Prompt > Input {
-        border: none; height: 1; padding: 0 1;
+        padding: 0 1;
         background: $pilot-select; color: $pilot-hi;
     }
     """
@@ -115,7 +120,7 @@ class Prompt(ModalScreen[str | None]):
         self._label = PromptLabel(title)
         self._before = text
         self._changed = changed
-        self._input = Input(text, select_on_focus=False)
+        self._input = Input(text, select_on_focus=False, compact=True)
 
     def compose(self) -> ComposeResult:
         """What is asked, and the line to type on."""

@@ -31,7 +31,8 @@ class HelpBody(ScrollView, can_focus=True):
         """Columns by width."""
         width = self.size.width
         self._lines = [
-            line.fit(width).on("panel") for line in help_lines(painter(self).glyphs, width)
+            line.fit(width).on("panel")
+            for line in help_lines(painter(self).glyphs, width, painter(self).key_table)
         ]
         self.virtual_size = Size(width, len(self._lines))
         self.refresh()

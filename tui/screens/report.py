@@ -8,6 +8,7 @@ from textual.binding import Binding, BindingType
 
 from runner import Figures, Format, figures, results, summary, summary_text
 from tui.actions import Actions
+from tui.keys import BY_ID
 from tui.runview import RunView
 from tui.screens.base import RunViewScreen
 from tui.screens.some import Some
@@ -31,8 +32,8 @@ class ReportScreen(RunViewScreen):
         Binding("pagedown", "page(1)", show=False),
         Binding("home", "edge(0)", show=False),
         Binding("end", "edge(1)", show=False),
-        Binding("y", "copy", show=False),
-        Binding("c", "copy_csv", show=False),
+        Binding(BY_ID["copy"].keys, "copy", show=False, id="copy"),
+        Binding(BY_ID["copy_csv"].keys, "copy_csv", show=False, id="copy_csv"),
         Binding("escape", "back", show=False),
     ]
 
@@ -46,7 +47,7 @@ class ReportScreen(RunViewScreen):
         self._page = ScrollLines("page", self._make)
         self._page.following = False
         self._bar = ReplayBar(view)
-        self._footer = Footer(view, ("all", "table"))
+        self._footer = Footer(view, ("all", "report"))
 
     def compose(self) -> ComposeResult:
         """Heading and page."""

@@ -6,6 +6,7 @@ from textual.binding import Binding, BindingType
 
 from runner import ResultList, result_list
 from tui.actions import Actions
+from tui.keys import BY_ID, Place
 from tui.runview import RunView
 from tui.screens.listing import ListScreen
 from tui.view.line import Line
@@ -19,14 +20,15 @@ class ResultsScreen(ListScreen):
     """A line a task, its result; ``a`` lists all attempts instead."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("r", "retry", show=False),
-        Binding("a", "attempts", show=False),
+        Binding(BY_ID["retry"].keys, "retry", show=False, id="retry"),
+        Binding(BY_ID["attempts"].keys, "attempts", show=False, id="attempts"),
     ]
 
     columns = COLUMNS
     title_words: ClassVar[str] = "results"
     empty_words: ClassVar[str] = "none saved yet"
     detail_lines: ClassVar[int] = 3
+    places: ClassVar[tuple[Place, ...]] = ("all", "table", "results")
 
     def __init__(self, view: RunView, act: Actions) -> None:
         super().__init__(view, act)

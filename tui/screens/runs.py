@@ -21,7 +21,7 @@ class RunsScreen(ListScreen):
 
     def __init__(self, view: RunView, act: Actions) -> None:
         super().__init__(view, act)
-        self._folder = view.run_dir.parent
+        self._folder = view.run_dir if view.kind == "home" else view.run_dir.parent
         self._found: list[Glance] = []
 
     def renew(self) -> None:
@@ -35,6 +35,13 @@ class RunsScreen(ListScreen):
     def detail(self, place: int, cells: int) -> list[Line]:
         """Where it lies."""
         return run_detail(self._found[place], cells) if place < len(self._found) else []
+
+    def action_back(self) -> None:
+        """Take the filter away; at home there is nothing below, so it leaves the program."""
+        if self.view.kind == "home" and not self.look_for:
+            self.press("leave")
+        else:
+            super().action_back()
 
     def open_row(self, place: int) -> None:
         """Watch that run."""

@@ -9,6 +9,7 @@ source.close()
 """
 
 from tui.source.base import Source
+from tui.source.home import HomeSource
 from tui.source.live import LiveSource
 from tui.source.messages import (
     Answer,
@@ -31,6 +32,7 @@ __all__ = [
     "EngineTrouble",
     "Events",
     "Fetched",
+    "HomeSource",
     "LiveSource",
     "Loaded",
     "Position",

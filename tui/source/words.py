@@ -16,6 +16,7 @@ RUNG_WORDS: Final = {
     "end": "its process was ended",
 }
 _VERB: Final = {"kill": "killed", "retry": "killed, runs again"}
+_REST: Final = {"pause": "paused, no new tasks are started on it", "resume": "goes on"}
 _DONE: Final = {
     "pause": "paused: no new tasks are started",
     "resume": "goes on",
@@ -37,6 +38,8 @@ def answer_words(op: str, fields: Mapping[str, Any], answer: Mapping[str, Any]) 
     if op == "set":
         changed = ", ".join(f"{key} = {value}" for key, value in _changes(fields))
         return one_line(f"in force from now on: {changed}" if changed else "changed", 120)
+    if op in _REST and "model" in fields:
+        return f"{one_line(str(fields['model']), 60)}: {_REST[op]}"
     if op == "stop" and fields.get("drain"):
         return _DONE["drain"]
     return _DONE.get(op, f"{op}: done")

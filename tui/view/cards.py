@@ -1,13 +1,13 @@
 """Cards: five lines for each worker, with its buttons. For runs that are small enough."""
 
-from runner import WorkerState, doing, duration, latency, stalled_s, why
+from runner import WorkerState, count, doing, duration, latency, stalled_s
 from tui.runview import RunView
 from tui.text import pad, plain, sparkline
 from tui.view.bars import limit_bar
 from tui.view.layout import CARD_HEIGHT
 from tui.view.line import DIM, Ink, Line, button
 from tui.view.look import Look, number, sign_of, tone
-from tui.view.words import attempt_limit_s, ends, ran_s, task_name, turn
+from tui.view.words import attempt_limit_s, ends, ran_s, task_name, turn, why_words
 
 _SPARK_FULL_S = 10.0
 """A call of this many seconds fills a sparkline's cell, if none was longer."""
@@ -104,8 +104,16 @@ def _limit(view: RunView, look: Look, worker: WorkerState, cells: int) -> Line:
 
 def _why(view: RunView, worker: WorkerState, sign: str) -> str:
     if sign in ("stuck", "slow", "backoff"):
-        return why(view.state, worker, view.now)
-    return plain(worker.tool_detail, 60) or doing(worker)
+        return why_words(view, worker)
+    return (plain(worker.tool_detail, 60) if worker.phase == "tool" else "") or _spent(worker)
+
+
+def _spent(worker: WorkerState) -> str:
+    """``26.1k tokens in, 700 out, $0.06``: what a worker that is well has used so far."""
+    if not worker.latencies:
+        return "no call has ended yet"
+    words = f"{count(worker.tokens_in)} tokens in, {count(worker.tokens_out)} out"
+    return f"{words}, ${worker.cost:.2f}" if worker.cost >= 0.005 else words
 
 
 def _ending(view: RunView, worker: WorkerState) -> str:

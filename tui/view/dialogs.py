@@ -6,7 +6,7 @@ frame, because the attempt that it is about may end by itself meanwhile.
 
 from collections.abc import Sequence
 
-from runner import WorkerState, duration, elapsed_s, plural
+from runner import EndpointState, WorkerState, duration, elapsed_s, plural
 from tui.runview import RunView
 from tui.text import cut, plain, wrap
 from tui.view.line import DIM, HI, TEXT, Ink, Line, button
@@ -97,6 +97,18 @@ def leave_words(view: RunView) -> str:
     return f"The run goes on without this screen. Watch it again: pilot-tui attach {name}"
 
 
+def left_words(view: RunView) -> str:
+    """What is printed once the screen has been left: how the run is, and how to see it again."""
+    name = plain(view.state.run_id, 80)
+    if not name:
+        return ""
+    if view.ended:
+        return f"the run is {view.state.status}; look at it again: pilot-tui replay {name}"
+    if not view.engine.alive:
+        return f"the engine of this run is gone; start it again: pilot-tui resume {name}"
+    return f"the run goes on; watch it: pilot-tui attach {name}"
+
+
 def pause_words(view: RunView) -> str:
     """What pausing or going on means."""
     busy = len(view.state.owner)
@@ -106,6 +118,17 @@ def pause_words(view: RunView) -> str:
     return (
         f"Start no new tasks? The {plural(busy, 'attempt')} under way go on and end as usual; "
         f"their limits keep counting."
+    )
+
+
+def rest_words(item: EndpointState) -> str:
+    """What pausing one model on one endpoint means."""
+    name = f"{plain(item.model, 60)} on {plain(item.endpoint, 60)}"
+    if item.paused_why:
+        return f"{name} is paused ({plain(item.paused_why, 100)}). Start new tasks there again?"
+    return (
+        f"Start no new tasks on {name}? What is under way there ({item.busy}) goes on and ends as "
+        f"usual; all other models go on."
     )
 
 

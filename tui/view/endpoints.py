@@ -56,9 +56,28 @@ def _row(view: RunView, glyphs: Glyphs, item: EndpointState, cells: int) -> Line
     for head, size in _columns(cells):
         text, ink = values[head]
         line.add(pad(text, size, "right"), ink)
-    if item.paused_why:
-        line.add("  " + plain(item.paused_why, 60), Ink("slow"))
+    why = item.paused_why or (item.admitted_why if lowered(view, item) else "")
+    if why:
+        line.add("  " + plain(why, 60), Ink("slow"))
     return line
+
+
+def planned_workers(view: RunView, model: str) -> int:
+    """The most workers that the plan gives a model."""
+    models = view.state.plan.models if view.state.plan else ()
+    planned = next((item.workers for item in models if item.name == model), 0)
+    return min(view.state.target_workers, planned or view.state.target_workers)
+
+
+def lowered(view: RunView, item: EndpointState) -> bool:
+    """Whether fewer workers are let in than the plan gives, because the endpoint asks for less."""
+    return model_workers(view.state, item.model) < planned_workers(view, item.model)
+
+
+def limit_words(view: RunView, item: EndpointState) -> str:
+    """``30``, or ``50->30`` where the endpoint's own answers brought it down."""
+    now = model_workers(view.state, item.model)
+    return f"{planned_workers(view, item.model)}->{now}" if lowered(view, item) else str(now)
 
 
 def _values(view: RunView, item: EndpointState) -> dict[str, tuple[str, Ink]]:
@@ -69,7 +88,7 @@ def _values(view: RunView, item: EndpointState) -> dict[str, tuple[str, Ink]]:
     speed = _speed(view, item)
     return {
         "busy": (str(item.busy), TEXT),
-        "limit": (str(model_workers(view.state, item.model)), DIM),
+        "limit": (limit_words(view, item), Ink("slow") if lowered(view, item) else DIM),
         "latency p50/p95": (quantile_words, TEXT),
         "p50/p95": (quantile_words, TEXT),
         "429/min": (str(limited) if limited else "0", Ink("backoff") if limited else DIM),
@@ -95,7 +114,7 @@ def _speed(view: RunView, item: EndpointState) -> str:
     """Tokens a second as a share of this endpoint's best; plain where no best is known."""
     tokens = sum(number for at, number in item.tokens if at >= view.now - _MINUTE_S) / _MINUTE_S
     if item.best_tokens_per_s > 0:
-        return f"{100 * tokens / item.best_tokens_per_s:.0f}%"
+        return f"{min(100.0, 100 * tokens / item.best_tokens_per_s):.0f}%"
     return f"{tokens:.0f} t/s" if tokens >= 1 else ""
 
 

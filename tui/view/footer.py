@@ -1,8 +1,9 @@
 """The last line: the keys that matter here, as many as fit whole, or what an order just did."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Final
 
-from tui.keys import KEYS, Key, Place, of_places
+from tui.keys import KEYS, Key, Place
 from tui.runview import RunView
 from tui.text import cut
 from tui.view.line import DIM, HI, Ink, Line
@@ -17,9 +18,8 @@ def footer_line(
     """Keys by rank; help and leave are never dropped, and no key is ever cut in two."""
     if view.notice:
         return Line().add(" ").add(cut(view.notice, cells - 2), Ink("hi", bold=True)).fit(cells)
-    keys = [key for key in of_places(places, table) if key.rank]
-    keys = [key for key in keys if view.acting or not key.acts]
-    if cells < _SPELLED:
+    keys = _shown(view, places, list(table))
+    if cells < _SPELLED and view.kind != "home":
         keys = [key for key in keys if not key.id.startswith("screen_")] + [_SCREENS]
     chosen: list[Key] = []
     used = 1
@@ -36,6 +36,22 @@ def footer_line(
     return line.fit(cells)
 
 
+def _shown(view: RunView, places: Sequence[Place], table: Sequence[Key]) -> list[Key]:
+    """The keys that do something here and now."""
+    also = {name for place in places for name in _ALSO.get(place, ())}
+    keys = [key for key in table if key.rank and (key.place in places or key.id in also)]
+    if view.kind == "home":
+        return [key for key in keys if key.id in _AT_HOME]
+    return [key for key in keys if view.acting or not key.acts]
+
+
+_ALSO: Final[Mapping[Place, tuple[str, ...]]] = {
+    "table": ("open", "filter"),
+    "results": ("retry",),
+    "attempt": ("kill", "retry", "filter"),
+}
+"""Keys of the fleet that do the same on other screens."""
+_AT_HOME: Final = ("open", "filter", "help", "leave")
 _SPELLED = 110
 """From so many cells on each screen has its name in the footer."""
 _SCREENS = Key("commands", "", "1-6", "screens", "", "all", 7)

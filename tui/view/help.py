@@ -11,6 +11,9 @@ _PLACES: tuple[tuple[Place, str], ...] = (
     ("all", "Everywhere"),
     ("fleet", "Fleet and attempt"),
     ("attempt", "Attempt"),
+    ("endpoints", "Endpoints"),
+    ("results", "Results"),
+    ("report", "Report"),
     ("replay", "Replay"),
 )
 _SIGNS: tuple[tuple[str, str], ...] = (
@@ -43,8 +46,11 @@ def help_lines(glyphs: Glyphs, cells: int, table: Iterable[Key] = KEYS) -> list[
     if cells < 110:
         return head + [line for block in blocks for line in [*block, Line()]]
     half = cells // 2
-    left = [line for block in blocks[:1] + blocks[4:5] for line in [*block, Line()]]
-    right = [line for block in (*blocks[1:4], blocks[5]) for line in [*block, Line()]]
+    places = len(_PLACES)
+    here = [blocks[0], blocks[places], *blocks[3:places]]
+    left = [line for block in here for line in [*block, Line()]]
+    there = [*blocks[1:3], blocks[places + 1]]
+    right = [line for block in there for line in [*block, Line()]]
     rows = max(len(left), len(right))
     left += [Line() for _ in range(rows - len(left))]
     right += [Line() for _ in range(rows - len(right))]

@@ -7,14 +7,13 @@ from runner import (
     duration,
     latency,
     stalled_s,
-    why,
 )
 from tui.runview import RunView
 from tui.text import pad, plain
 from tui.view.bars import limit_bar
 from tui.view.line import DIM, HI, Ink, Line
 from tui.view.look import Look, number, sign_of, tone
-from tui.view.words import attempt_limit_s, ran_s, short_doing, task_name, turn
+from tui.view.words import attempt_limit_s, ran_s, short_doing, task_name, turn, why_words
 
 
 class Columns(NamedTuple):
@@ -62,7 +61,7 @@ def worker_row(view: RunView, look: Look, worker: WorkerState, cells: int) -> Li
     line.add(" " + pad(turn(worker), at.turn, "right"), name).add(" ")
     _times(line, view, look, worker, fg, at.bar)
     line.add("  ")
-    words = why(view.state, worker, view.now) if sign in ("stuck", "slow", "backoff") else ""
+    words = why_words(view, worker) if sign in ("stuck", "slow", "backoff") else ""
     line.add(pad(words or short_doing(worker), cells - line.width, more=look.glyphs.more), Ink(fg))
     return line.on(ground).fit(cells, Ink("text", ground))
 

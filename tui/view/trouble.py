@@ -1,11 +1,11 @@
 """The list of workers that do not get on, worst first: what, for how long, why, what ends it."""
 
-from runner import Trouble, doing, duration, troubles, why
+from runner import Trouble, doing, duration, troubles
 from tui.runview import RunView
 from tui.text import pad, plain
 from tui.view.line import DIM, HI, Ink, Line, rule
 from tui.view.look import Look, number, tone
-from tui.view.words import ends, short_doing, task_name, turn
+from tui.view.words import ends, short_doing, task_name, turn, why_words
 
 
 def sign(item: Trouble) -> str:
@@ -100,7 +100,7 @@ def _wide(view: RunView, look: Look, item: Trouble, cells: int) -> Line:
     left, by = _ending(view, item, short=False)
     by = by.removesuffix(" limit")
     room = cells - line.width - 8 - 1 - 12
-    line.add(pad(why(view.state, worker, view.now), room, more=more), Ink("text"))
+    line.add(pad(why_words(view, worker), room, more=more), Ink("text"))
     return line.add(pad(left, 8, "right"), Ink("hi")).add(" " + pad(by, 11), DIM)
 
 
@@ -115,7 +115,7 @@ def _row(view: RunView, look: Look, item: Trouble, cells: int) -> Line:
     silence = _silence(item)
     line.add(pad(silence, 6, "right") + " ", Ink(fg, bold=True))
     room = cells - line.width - 7 - 1 - 9
-    line.add(pad(why(view.state, worker, view.now), room, more=more), Ink("text"))
+    line.add(pad(why_words(view, worker), room, more=more), Ink("text"))
     return line.add(pad(left, 7, "right"), Ink("hi")).add(" " + pad(by, 9), DIM)
 
 

@@ -10,9 +10,13 @@ from runner import (
     duration,
     limits_of,
     outlook,
+    why,
 )
 from tui.runview import RunView
 from tui.text import plain
+
+NO_RUN: Final = "open a run first: arrows and enter"
+"""What keys of a run say while there is only the list of runs."""
 
 PHASE_SHORT: Final = {
     "backoff": "back-off",
@@ -25,6 +29,11 @@ PHASE_SHORT: Final = {
     "stream": "stream",
     "wait": "waiting",
 }
+
+
+def why_words(view: RunView, worker: WorkerState) -> str:
+    """`why`, without what stands beside it anyway: when a back-off ends."""
+    return why(view.state, worker, view.now).partition(", next in ")[0]
 
 
 def task_name(worker: WorkerState) -> str:

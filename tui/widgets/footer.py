@@ -6,7 +6,7 @@ from tui.keys import Place
 from tui.runview import RunView
 from tui.view.footer import footer_line
 from tui.view.line import Line
-from tui.widgets.lines import LinesWidget
+from tui.widgets.lines import LinesWidget, painter
 
 
 class Footer(LinesWidget):
@@ -21,4 +21,4 @@ class Footer(LinesWidget):
 
     def draw(self, width: int, height: int) -> list[Line]:
         """One line."""
-        return [footer_line(self.view, width, self.places)][:height]
+        return [footer_line(self.view, width, self.places, painter(self).key_table)][:height]

@@ -56,6 +56,19 @@ class Beat(Message):
     zombies: list[Zombie]
 
 
+class Claimed(Message):
+    """A request of a wrapped script took an idle slot: the host begins this attempt by itself.
+
+    ``model`` is what the request names, or empty.
+    """
+
+    t: float
+    attempt_id: str
+    worker: int
+    model: str
+    endpoint: str
+
+
 class Started(Message):
     """An attempt began; ``thread`` is its native thread id, by which a culprit is found."""
 
@@ -250,6 +263,7 @@ class Dropped(Message):
 HostMessage = (
     Hello
     | Beat
+    | Claimed
     | Started
     | Running
     | Scoring

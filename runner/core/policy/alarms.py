@@ -10,8 +10,9 @@ from typing import Final, Literal, NamedTuple
 from msgspec import Struct, field
 
 from runner.core.health import health, limits_of, watch_of
+from runner.core.policy.room import low_room
 from runner.core.state.model import State, WorkerState
-from runner.core.text import duration, one_line, plural, size
+from runner.core.text import duration, one_line, plural
 
 STUCK_SHARE: Final = 0.1
 BEYOND_S: Final = 300.0
@@ -20,7 +21,6 @@ QUIET_S: Final = 900.0
 PAUSED_S: Final = 600.0
 RESTARTED_S: Final = 60.0
 """For how long a restart is news. What went wrong before it has conditions of its own."""
-DISK_LOW_BYTES: Final = 1_000_000_000
 APART_S: Final = 600.0
 CALM_S: Final = 60.0
 """Trouble is over when it has been away for this long: a stuck worker more or less is no news."""
@@ -61,9 +61,8 @@ def _disk(state: State) -> Reason | None:
     error = state.rows.error or state.log_error or state.pauses.get("disk", "")
     if error:
         return Reason("disk", f"results cannot be saved: {one_line(error, 120)}")
-    if 0 < state.free_bytes < DISK_LOW_BYTES:
-        return Reason("disk", f"only {size(state.free_bytes)} are free on the disk")
-    return None
+    low = low_room(state)
+    return Reason("disk", low) if low else None
 
 
 def _restarted(state: State, now: float) -> Reason | None:

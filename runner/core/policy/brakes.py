@@ -10,7 +10,6 @@ STORM_DEATHS: Final = 5
 STORM_WINDOW_S: Final = 60.0
 START_WAIT_S: Final = 0.5
 START_WAIT_MOST_S: Final = 30.0
-LOW_DISK_BYTES: Final = 200 * 1024 * 1024
 
 
 def brake(state: State) -> str:

@@ -28,6 +28,8 @@ def apply_attempt_started(state: State, event: ev.AttemptStarted) -> None:
     """The slot belongs to the attempt from here on, and to no other."""
     if 0 <= event.worker < MAX_WORKERS:
         _occupy(state, event)
+    if state.plan is not None and state.plan.is_wrap and event.task_id not in state.tasks:
+        state.tasks_total += 1
     task = open_task(state, event.task_id)
     task.attempts = event.attempt
     task.retry_wanted = False

@@ -56,6 +56,7 @@ from runner.core.state.rows import (
 
 PRODUCTIVE_EVERY_S: Final = 10.0
 _MINUTE_S: Final = 60.0
+ROOM_KEPT: Final = 10
 
 
 def apply(state: State, event: ev.Event) -> State:
@@ -111,6 +112,7 @@ def _engine_started(state: State, event: ev.EngineStarted) -> None:
     state.log_error = ""
     state.zombies.clear()
     state.viewers = 0
+    state.room = []
     for host in state.hosts.values():
         state.gone_cpu_s += host.cpu_s
     state.gone_cpu_s += state.engine_cpu_s
@@ -270,6 +272,8 @@ def _pulse(state: State, event: ev.Pulse) -> None:
     state.engine_cpu_s = event.engine_cpu_s
     state.engine_rss_bytes = event.engine_rss_bytes
     state.free_bytes = event.free_bytes
+    if event.free_bytes and (not state.room or event.at - state.room[-1][0] >= _MINUTE_S):
+        state.room = [*state.room[-ROOM_KEPT + 1 :], (event.at, event.free_bytes)]
     state.memory_percent = event.memory_percent
     apply_signs(state, event.slots)
     for pulse in event.hosts:

@@ -265,6 +265,8 @@ class State(Struct, kw_only=True):
     engine_cpu_s: float = 0.0
     engine_rss_bytes: int = 0
     free_bytes: int = 0
+    room: list[tuple[float, int]] = []
+    """(at, free bytes), one a minute over the last ten minutes of this engine, oldest first."""
     memory_percent: float = 0.0
     productive: list[tuple[float, int, int]] = []
     """(at, productive workers, busy workers), one every ten seconds."""

@@ -18,8 +18,8 @@ from runner.engine.config.findings import Findings, as_table
 from runner.engine.config.lines import Path as KeyPath
 from runner.engine.config.resolve import resolve
 from runner.engine.config.text import PlanText, parse, read_text
-from runner.engine.task_file import SourceFile
-from runner.engine.tasks import TaskSource
+from runner.engine.task_file import SourceFile, SourceIndex
+from runner.engine.tasks import NoTasks, TaskSource
 from runner.errors import PlanError, Problem
 
 CHANGEABLE: Final[Mapping[str, tuple[str, ...]]] = {
@@ -49,7 +49,7 @@ class PlanDocument:
     content: bytes
     overrides: Mapping[str, str]
     plan: Plan
-    source: SourceFile
+    source: SourceFile | None
     digests: Mapping[str, str]
     warnings: tuple[Problem, ...]
 
@@ -59,8 +59,10 @@ class PlanDocument:
         limit: int | None = None,
         only: Sequence[str] = (),
         shard: tuple[int, int] | None = None,
-    ) -> TaskSource:
+    ) -> TaskSource | NoTasks:
         """The tasks of the plan, or a part of them; `PlanError` if that part is empty."""
+        if self.source is None:
+            return NoTasks()
         return TaskSource(self.plan, self.source, limit=limit, only=only, shard=shard)
 
 
@@ -71,6 +73,7 @@ def read_plan(
     folder: str | Path | None = None,
     environ: Mapping[str, str] | None = None,
     check_entry: bool = True,
+    index: SourceIndex | None = None,
 ) -> PlanDocument:
     """The plan at ``path`` with ``overrides`` (dotted key to TOML value), or `PlanError`.
 
@@ -80,7 +83,8 @@ def read_plan(
     ``folder`` is for a copy: its files are then relative to that folder. ``environ`` is where key
     variables are looked up, by default the process's own. ``check_entry`` imports a python
     executor, or lets the interactive one look at its files, in a process of its own: 0.2 s as a
-    rule, 30 s at most.
+    rule, 30 s at most. ``index`` is what another process found in the task file: a million tasks
+    take more than a second to read.
     """
     ready = phases.find(str(path))
     file = ready or Path(path)
@@ -94,13 +98,14 @@ def read_plan(
         overrides or {},
         os.environ if environ is None else environ,
     )
-    source = files.open_source(sound, home, findings)
+    source = files.open_source(sound, home, findings, index)
     tools = files.tools_digest(sound, home, findings)
     files.check_programs(sound, home, findings)
     if check_entry:
         files.check_entry(sound, home, findings)
         files.check_library(sound, home, source, findings)
-    if findings.problems or source is None:
+    wrap = as_table(sound.get("tasks")).get("executor") == "wrap"
+    if findings.problems or (source is None and not wrap):
         raise PlanError(findings.problems)
     document = PlanDocument(
         file=ready or home / file.name,
@@ -111,7 +116,7 @@ def read_plan(
         source=source,
         digests={
             "plan": files.digest(text.content),
-            "source": source.digest,
+            "source": source.digest if source else "",
             "tools": tools,
             "entry": files.entry_digest(as_table(sound["tasks"]), home),
         },

@@ -19,7 +19,7 @@ from runner.engine.config.foreign import entry_fault, library_problems
 from runner.engine.config.lines import Path as KeyPath
 from runner.engine.config.resolve import in_folder, interpreter
 from runner.engine.config.secrets import looks_secret
-from runner.engine.task_file import DIGEST_BYTES, SourceFile
+from runner.engine.task_file import DIGEST_BYTES, SourceFile, SourceIndex
 from runner.errors import PlanError
 
 LIBRARY: Final = "host/bench/data/tasks.jsonl"
@@ -28,7 +28,9 @@ _MAX_LIBRARY_BYTES: Final = 16 * 1024 * 1024
 """A task file up to this size is read whole, every task against the tools, before a run."""
 
 
-def open_source(sound: Mapping[str, Any], folder: Path, findings: Findings) -> SourceFile | None:
+def open_source(
+    sound: Mapping[str, Any], folder: Path, findings: Findings, index: SourceIndex | None = None
+) -> SourceFile | None:
     """The task file, or the library of the package; None if it cannot be used."""
     tasks = as_table(sound.get("tasks"))
     interactive = tasks.get("executor") == "interactive"
@@ -38,7 +40,7 @@ def open_source(sound: Mapping[str, Any], folder: Path, findings: Findings) -> S
     library = importlib.resources.files("runner").joinpath(LIBRARY)
     path = in_folder(name, folder) if name else Path(str(library))
     try:
-        return SourceFile(path, name or "task library", with_traits=interactive)
+        return SourceFile(path, name or "task library", with_traits=interactive, index=index)
     except OSError as error:
         findings.problem(("tasks", "source"), f"{name or path}: {error.strerror}")
     except PlanError as error:

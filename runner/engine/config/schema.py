@@ -337,7 +337,7 @@ PLAN: Final[Mapping[str, Node]] = {
     "models": Tables(MODEL),
     "tasks": Table(
         {
-            "executor": Key(choice("interactive", "python", "command"), required=True),
+            "executor": Key(choice("interactive", "python", "command", "wrap"), required=True),
             "source": Key(text),
             "tools": Key(text),
             "entry": Key(entry),

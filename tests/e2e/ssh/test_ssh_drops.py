@@ -17,6 +17,7 @@ from support.sshd import Sshd
 from support.viewer import Desk, cpu_s, gone_within, pids_with
 
 from runner.core import events as ev
+from runner.runs import list_runs
 
 Begin = Callable[[Sequence[str]], Desk]
 LEAVES_S = 35.0
@@ -125,6 +126,8 @@ def rounds(sshd: Sshd, plan: Path, project: Project, begin: Begin, how: str, tim
         session = Session(begin, sshd, remote(*words), f"{how}-{number}-{os.getpid()}", how)
         try:
             screen = session.shown()
+            if not number:
+                project.started += [info for info in list_runs(project.runs) if info.live]
             counted = re.search(r"(\d+) of 4000 tasks", screen)
             assert counted is not None
             assert done <= int(counted[1]) <= len(found.state().done) + 2

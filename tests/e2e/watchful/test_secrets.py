@@ -9,13 +9,23 @@ import pytest
 from support.running import Project, checked
 
 from runner.core import events as ev
+from runner.engine.log import unseal_transcript
 
 KEY = "Zq81-plain-looking-but-secret-77"
 
 CODE = """
 import logging, os, sys
 
+def ask(ctx, text):
+    with ctx.turn():
+        answer = ctx.client.chat.completions.create(
+            model=ctx.model, messages=[{"role": "user", "content": text}]
+        )
+    return answer.choices[0].message.content
+
 def run(task, ctx):
+    # A command's token is known, and hidden, from the first call on.
+    ctx.log("answered: " + ask(ctx, "hello"))
     key = os.environ["PILOT_TEST_KEY"]
     what = task.id
     if what == "t000":
@@ -23,6 +33,7 @@ def run(task, ctx):
         print("printed to stderr", key, file=sys.stderr)
     if what == "t001":
         ctx.log(f"logged {key}")
+        ctx.say("user", f"said {key}")
         logging.getLogger("mine").warning("logging %s", key)
     if what == "t002":
         raise ValueError(f"bad key {key}")
@@ -31,9 +42,7 @@ def run(task, ctx):
             pass
     if what == "t004":
         return {"outcome": "passed", "score": 1.0, "note": key, "nested": {"list": [key]}}
-    messages = [{"role": "user", "content": f"{what}: my key is {key}"}]
-    with ctx.turn():
-        ctx.client.chat.completions.create(model=ctx.model, messages=messages)
+    ask(ctx, f"{what}: my key is {key}")
     return {"outcome": "passed", "score": 1.0}
 """
 
@@ -63,7 +72,9 @@ class Parrot:
                 head[name.lower()] = value.strip()
             asked = lines.read(int(head.get("content-length", "0"))).decode()
             token = head["authorization"].removeprefix("Bearer ")
-            if "t005" in asked:
+            if "t006" in asked:
+                status, body = "500 Oops", {"error": {"message": f"overloaded for {token}"}}
+            elif "t005" in asked:
                 status, body = "400 Bad Request", {"error": {"message": f"refused: key {token}"}}
             else:
                 message = {"role": "assistant", "content": f"your key is {token}, I think"}
@@ -92,23 +103,31 @@ def parrot() -> Iterator[Parrot]:
     found.close()
 
 
-@pytest.mark.parametrize("isolation", ["thread", "process"])
+@pytest.mark.parametrize(
+    ("isolation", "source"),
+    [
+        ("thread", 'api_key_env = "PILOT_TEST_KEY"'),
+        ("process", 'api_key_env = "PILOT_TEST_KEY"'),
+        ("thread", 'api_key_command = ["sh", "-c", "echo $PILOT_TEST_KEY"]'),
+    ],
+    ids=["variable", "variable, processes", "command"],
+)
 def test_no_file_of_the_run_holds_the_key(
-    project: Project, parrot: Parrot, monkeypatch: pytest.MonkeyPatch, isolation: str
+    project: Project, parrot: Parrot, monkeypatch: pytest.MonkeyPatch, isolation: str, source: str
 ):
     monkeypatch.setenv("PILOT_TEST_KEY", KEY)
     plan = project.write(
         tasks=7,
         code=CODE,
         base_url=parrot.base_url,
+        limits="retries = 1\nretry_wait = 0.1",
         more=f'[resources]\nisolation = "{isolation}"\n',
     )
-    plan.write_text(
-        plan.read_text().replace('name = "here"', 'name = "here"\napi_key_env = "PILOT_TEST_KEY"')
-    )
+    plan.write_text(plan.read_text().replace('name = "here"', f'name = "here"\n{source}'))
     run = project.launch(plan)
     run.ended()
     checked(run)
+    unseal_transcript(run.dir)
     holding = [
         str(path.relative_to(run.dir))
         for path in sorted(run.dir.rglob("*"))
@@ -121,7 +140,14 @@ def test_no_file_of_the_run_holds_the_key(
         (run.dir / name).read_text(errors="replace")
         for name in ("events.jsonl", "transcript.jsonl")
     )
-    for told in ("bad key ***", "logged ***", "printed ***", "your key is ***", "refused: key ***"):
+    for told in (
+        "bad key ***",
+        "logged ***",
+        "printed ***",
+        "your key is ***",
+        "refused: key ***",
+        "overloaded for ***",
+    ):
         assert told in text, told
     outcomes = {event.task_id: event.outcome for event in run.of(ev.AttemptEnded)}
     assert outcomes["t004"] == "passed"

@@ -4,21 +4,19 @@ The table in ``cases.py`` names the function (``do``) and the stage in which it 
 of them can be let loose in prepare, run or score.
 """
 
-# ruff: noqa: BLE001, E722, PTH123, T201, ASYNC251 - this is what users write
+# ruff: noqa: BLE001, PTH123, T201, ASYNC251 - this is what users write
 
 import asyncio
 import contextlib
 import ctypes
 import fcntl
 import logging
-import multiprocessing
 import os
 import queue
 import re
 import select
 import signal
 import socket
-import subprocess
 import sys
 import threading
 import time
@@ -26,6 +24,7 @@ import urllib.request
 from concurrent.futures import ThreadPoolExecutor
 
 import httpx2
+import offspring
 import openai
 
 FOREVER = 1e6
@@ -59,8 +58,7 @@ def run(task, ctx):
         return True
     if task.data["late"]:
         ctx.sleep(3.0)  # what ends by itself must not free its slot before all slots are taken
-    function = globals()[task.data["do"]]
-    return function(task, ctx)  # a coroutine is awaited by the host
+    return misbehave(task, ctx)  # a coroutine is awaited by the host
 
 
 def score(task, ctx, result):
@@ -70,7 +68,9 @@ def score(task, ctx, result):
 
 
 def misbehave(task, ctx):
-    globals()[task.data["do"]](task, ctx)
+    name = task.data["do"]
+    function = globals().get(name) or getattr(offspring, name)
+    return function(task, ctx)
 
 
 # -- calls through ctx.client: the endpoint is what misbehaves ------------------------------------
@@ -188,7 +188,7 @@ def catches_everything(task, ctx):
         try:
             while True:
                 pass
-        except:
+        except BaseException:
             pass
 
 
@@ -280,90 +280,6 @@ async def to_thread(task, ctx):
 
 async def own_wait_for(task, ctx):
     await asyncio.wait_for(asyncio.Event().wait(), 0.5)
-
-
-# -- processes ------------------------------------------------------------------------------------
-
-
-def child(task, ctx):
-    subprocess.run(["sleep", "1000"], check=False)
-    return True
-
-
-def stubborn_tree(task, ctx):
-    script = "import signal, subprocess, time\nsignal.signal(signal.SIGTERM, signal.SIG_IGN)\n"
-    script += "subprocess.Popen(['sleep', '1000'])\ntime.sleep(1000)"
-    subprocess.run([sys.executable, "-c", script], check=False)
-    return True
-
-
-def own_session(task, ctx):
-    subprocess.run(["setsid", "sh", "-c", "sleep 1000 & sleep 1001"], check=False)
-    return True
-
-
-def silent_pipe(task, ctx):
-    process = subprocess.Popen(["sleep", "1000"], stdout=subprocess.PIPE)
-    os.read(process.stdout.fileno(), 1)  # pyright: ignore[reportOptionalMemberAccess]
-    return True
-
-
-def orphan_holds_pipe(task, ctx):
-    subprocess.run("sleep 1000 & echo started", shell=True, capture_output=True, check=False)
-    return True
-
-
-def child_left_behind(task, ctx):
-    subprocess.Popen(["sleep", "1000"])
-    return True
-
-
-def fork_deadlock(task, ctx):
-    gate = threading.Lock()
-    gate.acquire()
-    pid = os.fork()
-    if pid == 0:
-        gate.acquire()  # its owner is a thread that does not exist here
-        os._exit(0)
-    os.waitpid(pid, 0)
-    return True
-
-
-def fork_pool(task, ctx):
-    with multiprocessing.get_context("fork").Pool(2) as pool:
-        pool.map(time.sleep, [FOREVER] * 2)
-
-
-# -- cleaning up ----------------------------------------------------------------------------------
-
-
-def finally_sleeps(task, ctx):
-    try:
-        ctx.sleep(FOREVER)
-    finally:
-        time.sleep(FOREVER)
-
-
-def finally_spins(task, ctx):
-    try:
-        ctx.sleep(FOREVER)
-    finally:
-        while True:
-            pass
-
-
-def finally_waits_for_child(task, ctx):
-    try:
-        ctx.sleep(FOREVER)
-    finally:
-        subprocess.run(["sleep", "1000"], check=False)
-
-
-def swallows_the_end(task, ctx):
-    try:
-        ctx.sleep(FOREVER)
-    except BaseException:
-        return True
 
 
 # -- words ----------------------------------------------------------------------------------------

@@ -57,7 +57,7 @@ def _wait(name: str, do: str, why: str, rung: Rung = "abandon", *, daily: bool =
     return Case(name, do, "deadline:attempt", why, rung, daily=daily)
 
 
-HERE: Final = r"agent\.py:\d+"
+HERE: Final = r"(agent|offspring)\.py:\d+"
 CASES: Final = (
     # -- the endpoint misbehaves
     _call("A-silent-stream", "stream", "silent", "first_byte", "no byte yet", daily=True),

@@ -66,6 +66,7 @@ def write_plan(
         (folder / "agent.py").write_text(code)
     else:
         shutil.copy(Path(__file__).with_name("animals.py"), folder / "agent.py")
+        shutil.copy(Path(__file__).with_name("offspring.py"), folder / "offspring.py")
     bounds = "\n".join(f"{name} = {value}" for name, value in (LIMITS | (limits or {})).items())
     plan = folder / "plan.toml"
     plan.write_text(f"""

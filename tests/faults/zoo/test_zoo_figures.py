@@ -112,11 +112,11 @@ def test_hundreds_of_kills_leave_no_thread_no_descriptor_and_no_memory(project: 
 @pytest.mark.parametrize(
     ("do", "number", "resources", "target_s"),
     [
-        pytest.param("busy", 40, "hosts = 1", 0.8, id="busy-loop"),
+        pytest.param("busy", 25, "hosts = 1", 0.8, id="busy-loop"),
         pytest.param("plain", 100, 'isolation = "process"', 0.2, id="process-silent"),
         pytest.param("busy", 40, 'isolation = "process"', 0.2, id="process-busy"),
         pytest.param("sleep", 40, 'isolation = "process"', 0.2, id="process-in-c"),
-        pytest.param("freeze_soon", 20, 'isolation = "process"', 0.7, id="process-holds-gil"),
+        pytest.param("freeze_soon", 10, 'isolation = "process"', 0.7, id="process-holds-gil"),
     ],
 )
 def test_a_kill_frees_the_slot_soon(

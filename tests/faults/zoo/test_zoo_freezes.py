@@ -9,6 +9,7 @@ from faults.zoo.keeper import Spectator, leftovers, write_plan
 from support.running import Project, Watched, checked, wait_for
 
 from runner.core import events as ev
+from runner.engine.autopsy import ThreadTime, culprit
 
 FREEZE_S = 8.0
 FREEZES = {
@@ -44,6 +45,28 @@ def let_loose(
 
 def innocents(number: int) -> list[dict[str, object]]:
     return [{"id": f"steady-{n}", "do": "steady"} for n in range(number)]
+
+
+@pytest.mark.parametrize(
+    ("used_s", "states", "worker"),
+    [
+        pytest.param([3.4, 0.0], "RS", 0, id="a core to itself"),
+        pytest.param([0.0, 0.4], "SR", 1, id="a ninth of a core on a busy machine"),
+        pytest.param([0.0, 0.0], "TT", None, id="a stopped process"),
+        pytest.param([1.0, 0.8], "RR", None, id="two that share"),
+        pytest.param([1.0, 0.0], "SR", None, id="what ran sleeps by now"),
+        pytest.param([], "", None, id="no threads"),
+    ],
+)
+def test_the_culprit_is_the_one_thread_that_ran_while_the_others_stood(
+    used_s: list[float], states: str, worker: int | None
+) -> None:
+    before = {number: ThreadTime("S", 10.0) for number in range(len(used_s))}
+    after = {
+        number: ThreadTime(state, 10.0 + used)
+        for number, (state, used) in enumerate(zip(states, used_s, strict=True))
+    }
+    assert culprit(before, after, 3.5) == worker
 
 
 @pytest.mark.timeout(120)

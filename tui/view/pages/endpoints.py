@@ -5,8 +5,8 @@ from typing import Final
 
 from runner import EndpointState, backing_off, count, duration, latency, model_workers
 from tui.runview import RunView
-from tui.text import plain
-from tui.view.endpoints import limited_per_min, quantiles
+from tui.text import clock, plain
+from tui.view.endpoints import limit_words, limited_per_min, lowered, quantiles
 from tui.view.line import DIM, HI, TEXT, Ink, Line
 from tui.view.table import Cell, Column, cell
 
@@ -15,7 +15,7 @@ COLUMNS: Final = (
     Column("endpoint", 14, drop=2),
     Column("deployment", 14, drop=9),
     Column("busy", 5, "right"),
-    Column("limit", 6, "right"),
+    Column("limit", 8, "right"),
     Column("p50", 7, "right"),
     Column("p95", 7, "right"),
     Column("429/min", 7, "right"),
@@ -26,7 +26,24 @@ COLUMNS: Final = (
     Column("ended", 6, "right", drop=3),
     Column("not scored", 10, "right", drop=8),
 )
+CHANGEABLE: Final = "qps, max_in_flight, workers, first_byte, idle, call, attempt"
+"""What people change in mid-run; any other key of `Limits` and `Watch` is taken as well."""
 _MINUTE_S: Final = 60.0
+_OF_ENDPOINT: Final = ("qps", "max_in_flight")
+_OF_MODEL: Final = ("workers",)
+_OF_WATCH: Final = ("slow_after", "stuck_after", "heartbeat")
+
+
+def key_of(name: str, item: EndpointState) -> str:
+    """The plan's key that ``name`` means on this line: ``qps`` is ``endpoints.azure.qps``."""
+    if "." in name:
+        return name
+    if name in _OF_ENDPOINT:
+        return f"endpoints.{item.endpoint}.{name}"
+    if name in _OF_MODEL:
+        return f"models.{item.model}.{name}"
+    section = "watch" if name in _OF_WATCH else "limits"
+    return f"models.{item.model}.{section}.{name}"
 
 
 def endpoint_cells(view: RunView, item: EndpointState) -> Sequence[Cell]:
@@ -34,14 +51,13 @@ def endpoint_cells(view: RunView, item: EndpointState) -> Sequence[Cell]:
     p50, p95 = quantiles(view, item)
     limited = limited_per_min(view, item)
     waiting = backing_off(view.state, item)
-    most = model_workers(view.state, item.model)
     name = Ink("slow") if item.paused_why else HI
     return (
         cell(plain(item.model, 60), name),
         cell(plain(item.endpoint, 40), DIM),
         cell(plain(item.deployment, 40), DIM),
         cell(str(item.busy), TEXT),
-        cell(str(most), DIM),
+        cell(limit_words(view, item), Ink("slow") if lowered(view, item) else DIM),
         cell(latency(p50), TEXT),
         cell(latency(p95), TEXT),
         cell(str(limited), Ink("backoff") if limited else DIM),
@@ -58,13 +74,35 @@ def _tokens_per_s(view: RunView, item: EndpointState) -> float:
     return sum(n for at, n in item.tokens if at >= view.now - _MINUTE_S) / _MINUTE_S
 
 
+def _limits(view: RunView, item: EndpointState) -> Line:
+    """The figures that ``e`` changes."""
+    line = Line().add("  limits: ", DIM)
+    plan = view.state.plan
+    endpoints, models = (plan.endpoints, plan.models) if plan else ((), ())
+    place = next((one for one in endpoints if one.name == item.endpoint), None)
+    model = next((one for one in models if one.name == item.model), None)
+    if place is None or model is None:
+        return line.add("not known yet", DIM)
+    qps = f"{place.qps:g}" if place.qps else "none"
+    flight = str(place.max_in_flight or "none")
+    limits = model.limits
+    line.add(f"qps {qps}   max_in_flight {flight}   workers {model.workers or 'all'}", TEXT)
+    line.add(f"   first_byte {duration(limits.first_byte)}   idle {duration(limits.idle)}", TEXT)
+    return line.add(f"   call {duration(limits.call)}   attempt {duration(limits.attempt)}", TEXT)
+
+
 def endpoint_detail(view: RunView, item: EndpointState, cells: int) -> list[Line]:
-    """Why it is paused, which workers are on it, how its latencies lie."""
+    """Why it is paused or held back, its limits, who is on it, how its latencies lie."""
     lines: list[Line] = []
     if item.paused_why:
         until = item.paused_until - view.now
         rest = f", goes on in {duration(until)}" if until > 0 else ", until it is asked to go on"
         lines.append(Line().add("  paused: " + plain(item.paused_why, 120) + rest, Ink("slow")))
+    if lowered(view, item):
+        since = f" since {clock(item.admitted_at)}" if item.admitted_at else ""
+        words = f"  held at {model_workers(view.state, item.model)}{since}: "
+        lines.append(Line().add(words, Ink("slow")).add(plain(item.admitted_why, 120), TEXT))
+    lines.append(_limits(view, item))
     here = [
         f"{worker.worker:03d}"
         for worker in view.state.workers
