@@ -7,7 +7,7 @@ on first use (PEP 562), because `status` and the dashboard should not pay for po
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final
 
-from runner.core import events
+from runner.core import events as ev
 from runner.core.health import (
     Outlook,
     elapsed_s,
@@ -94,6 +94,7 @@ if TYPE_CHECKING:
     from runner.launch import launch, resume_run
     from runner.leaving import LogoutWarning, logout_warning
     from runner.mishaps import Mishap, Mishaps
+    from runner.notebook import events, run, state
     from runner.probing import Probe, probe_plan, probe_words
     from runner.reading import (
         Reading,
@@ -176,7 +177,10 @@ _LAZY: Final = {
     "end_of": "runner.reading",
     "engine_alive": "runner.runs",
     "evaluate_file": "runner.engine.evaluate",
+    "events": "runner.notebook",
     "events_named": "runner.tail",
+    "run": "runner.notebook",
+    "state": "runner.notebook",
     "events_of": "runner.tail",
     "figures": "runner.charts",
     "find_run": "runner.runs",
@@ -313,6 +317,7 @@ __all__ = [
     "endpoint_key",
     "engine_alive",
     "eta_s",
+    "ev",
     "evaluate_file",
     "events",
     "events_named",
@@ -361,6 +366,7 @@ __all__ = [
     "results",
     "resume_run",
     "rows_json",
+    "run",
     "run_elapsed_s",
     "run_names",
     "run_state",
@@ -374,6 +380,7 @@ __all__ = [
     "start_demo",
     "start_local_demo",
     "start_wrap",
+    "state",
     "state_word",
     "status",
     "summary",

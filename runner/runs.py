@@ -65,6 +65,8 @@ def engine_alive(run_dir: Path) -> bool:
         fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:
         return True
+    except OSError:  # a file system without locks, where no engine starts either
+        return False
     finally:
         os.close(handle)
     return False

@@ -13,7 +13,7 @@ from msgspec import Struct
 from runner.core.outcomes import SCORED
 from runner.engine.results.read import read_frame
 from runner.frames import Expr, Frame, pl
-from runner.runs import find_run, runs_folder
+from runner.runs import RunInfo, find_run, runs_folder
 
 RESULTS: Final = "results"
 _LISTED: Final = (
@@ -42,20 +42,22 @@ _LISTED: Final = (
 
 
 def results(
-    run: str | Path, *, attempts: bool = False, columns: Sequence[str] | None = None
+    run: str | Path | RunInfo, *, attempts: bool = False, columns: Sequence[str] | None = None
 ) -> Frame:
     """A `polars.DataFrame` of a run: one row a task, its result; all attempts if ``attempts``.
 
-    ``run`` is a run folder, or what commands take: an id, a unique prefix, ``latest``. A task's
-    result is its first scored row by commit number, else its last row. Raises OSError,
+    ``run`` is a run, its folder, or what commands take: an id, a unique prefix, ``latest``. The
+    result of a task is its first scored row by commit number, else its last row. Raises OSError,
     `RunNotFound`, or what Arrow says of a damaged part.
     """
     frame = _frame(run_folder(run), columns)
     return frame if attempts else one_a_task(frame)
 
 
-def run_folder(run: str | Path) -> Path:
+def run_folder(run: str | Path | RunInfo) -> Path:
     """The folder that ``run`` means."""
+    if isinstance(run, RunInfo):
+        return run.run_dir
     if isinstance(run, Path):
         return run
     return find_run(run, runs_folder()).run_dir

@@ -21,6 +21,8 @@ _FOREIGN = (
     "OPENAI_BASE_URL",
     "NO_COLOR",
     "FORCE_COLOR",
+    "COLUMNS",  # set by the test runner where it has no terminal; the terminals of tests have sizes
+    "LINES",
 )
 
 

@@ -1,6 +1,6 @@
 """Rebuild the pictures in screenshots/: every screen of a fixed run, as SVG and PNG.
 
-    python tools/screens.py [--check] [NAME ...]
+    python tools/screens.py [--check | --list] [NAME ...]
 
 ``--check`` builds the SVGs in memory and exits 1 if one differs from the file. A script and not
 Textual's own screenshot command, because the pictures wait for what is read in the background
@@ -26,8 +26,11 @@ from textual.pilot import Pilot  # noqa: E402
 
 from tui.app import PilotApp  # noqa: E402
 from tui.runview import RunView  # noqa: E402
+from tui.source import ReplaySource  # noqa: E402
 
 FOLDER = ROOT / "screenshots"
+REPLAYED_S = 12.0
+"""The replay stands so long before the end of the run."""
 SETTLE_S = 10.0
 """What is read in the background is there after this time at most."""
 
@@ -46,9 +49,8 @@ class Shot:
 
 
 def _shots() -> list[Shot]:
-    """All pictures: each screen in two sizes and two themes, and some single ones."""
-    screens: tuple[tuple[str, tuple[str, ...], str], ...] = (
-        ("run", (), ""),
+    """The run at each size and in both grounds, and every other screen once."""
+    pages: tuple[tuple[str, tuple[str, ...], str], ...] = (
         ("attempt", ("enter",), "test suite now"),
         ("endpoints", ("2",), "azure-eu"),
         ("results", ("3",), "sympy-20590-e"),
@@ -56,35 +58,43 @@ def _shots() -> list[Shot]:
         ("errors", ("5",), "deadline"),
         ("report", ("6",), "optimal"),
     )
-    found: list[Shot] = []
-    for name, keys, words in screens:
-        for size in ((120, 40), (80, 24)):
-            for theme in ("dark", "light"):
-                shape = f"{size[0]}x{size[1]}"
-                found.append(Shot(f"{name}-{shape}-{theme}", keys, size, theme, waits_for=words))
-    found += [
+    return [
+        Shot("run-120x40-dark"),
+        Shot("run-120x40-light", theme="light"),
+        Shot("run-80x24-dark", size=(80, 24)),
+        Shot("run-80x24-light", size=(80, 24), theme="light"),
+        Shot("run-200x60-dark", size=(200, 60)),
+        Shot("phone-40x12-dark", size=(40, 12)),
         Shot("cards-120x40-dark", run="small"),
         Shot("kill-120x40-dark", keys=("x",)),
-        Shot("help-120x40-dark", keys=("question_mark",)),
-        Shot("wall-200x60-dark", size=(200, 60)),
-        Shot("phone-40x12-dark", size=(40, 12)),
-        Shot("run-80x24-safe-dark", size=(80, 24), theme="safe-dark"),
-        Shot("run-80x24-high-contrast", size=(80, 24), theme="high-contrast"),
+        Shot("replay-120x40-dark", run="replay", waits_for="space play"),
+        *(Shot(f"{name}-120x40-dark", keys, waits_for=words) for name, keys, words in pages),
     ]
-    return found
 
 
 async def _draw(shot: Shot, run_dir: Path) -> str:
     """The SVG of one picture."""
-    view: RunView = view_of(fleet_log() if shot.run == "fleet" else small_log())
-    view.run_dir = run_dir
-    app, _ = app_on(view, theme=shot.theme)
+    app = _replayed(run_dir) if shot.run == "replay" else _still(shot, run_dir)
     async with app.run_test(size=shot.size) as pilot:
         await pilot.pause()
         await pilot.press(*shot.keys)
         await _settled(app, pilot, shot)
         svg = app.export_screenshot(title="pilot-tui", simplify=True)
     return _stable(svg)
+
+
+def _still(shot: Shot, run_dir: Path) -> PilotApp:
+    """The app on a run whose clock stands still."""
+    view: RunView = view_of(fleet_log() if shot.run == "fleet" else small_log())
+    view.run_dir = run_dir
+    return app_on(view, theme=shot.theme)[0]
+
+
+def _replayed(run_dir: Path) -> PilotApp:
+    """The app on a replay that stands shortly before the end of the run."""
+    view = RunView(run_dir, kind="replay", read_only=True)
+    source = ReplaySource(run_dir, at=fleet_log()[-1].at - REPLAYED_S, playing=False)
+    return PilotApp(view, source)
 
 
 async def _settled(app: PilotApp, pilot: Pilot[str], shot: Shot) -> None:
@@ -123,8 +133,12 @@ def main() -> int:
     """Build or check the pictures; the number of stale ones is told on stdout."""
     asked = argparse.ArgumentParser(description=__doc__)
     asked.add_argument("--check", action="store_true")
+    asked.add_argument("--list", action="store_true", help="only say which pictures there are")
     asked.add_argument("names", nargs="*")
     given = asked.parse_args()
+    if given.list:
+        print("\n".join(shot.name for shot in _shots()))
+        return 0
     os.environ["TZ"] = "UTC"
     time.tzset()
     chosen = [shot for shot in _shots() if not given.names or shot.name in given.names]

@@ -4,12 +4,17 @@ The source's threads hand messages over; they are folded here, on the screen's t
 second the clock of the view is set and the screen on top redraws what changed.
 """
 
+import gc
+import os
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar, Protocol, runtime_checkable
 
 from textual.app import App
 from textual.binding import Binding, BindingType
+from textual.events import Resize
+from textual.geometry import Size
 
 from runner import apply
 from tui.actions import Play
@@ -190,6 +195,10 @@ class PilotApp(WireMixin, App[str]):
 
     def _welcome(self) -> None:
         """Say what happened since the last look, once the present is on the screen."""
+        if not gc.get_freeze_count():
+            # A full collection would hold the screen for 60 ms: modules and the state as it was
+            # loaded are no garbage, and need not be looked through again and again.
+            gc.freeze()
         seen, self.seen = self.seen, None
         if seen is None or self.view.kind == "replay":
             return
@@ -206,12 +215,27 @@ class PilotApp(WireMixin, App[str]):
         """A frame, four times a second; once a second while the terminal is not looked at."""
         self._frame += 1
         self.wire_catch_up()
+        if self._frame % FRAMES_PER_S == 0:
+            self._check_size()
         if self._blurred and self._frame % FRAMES_PER_S:
             return
         if self._notice_until and self._frame >= self._notice_until:
             self._notice_until = 0
             self.view.notice = ""
         self.frame()
+
+    def _check_size(self) -> None:
+        """Take the size as the terminal has it: in a storm of resizes a signal may get lost."""
+        if self.is_headless:
+            return
+        try:
+            size = Size(*os.get_terminal_size(sys.__stdout__.fileno() if sys.__stdout__ else 1))
+        except OSError:
+            return
+        if size != self.size:
+            self.post_message(Resize(size, size))
+        elif self.screen.size != size:
+            self.screen.post_message(Resize(size, size))
 
     def frame(self) -> None:
         """Set the view's clock and let the screens in sight redraw what changed."""

@@ -24,7 +24,7 @@ from runner import (
     apply,
     ask_ping,
     engine_alive,
-    events,
+    ev,
 )
 from tui.narrator import Narrator
 from tui.source.clock import RunClock
@@ -72,11 +72,11 @@ class Headless:
         """Fold what was before without telling it: only the present is news."""
         self._take(tail, lambda _event: [])
 
-    def _take(self, tail: Tail, tell: Callable[[events.Event], list[str]]) -> None:
+    def _take(self, tail: Tail, tell: Callable[[ev.Event], list[str]]) -> None:
         while batch := tail.poll():
             self._heard = now = time.monotonic()
             for event in batch.events:
-                if isinstance(event, events.EngineStarted):
+                if isinstance(event, ev.EngineStarted):
                     self._clock.restart(event.at, now)
                 lines = tell(event)
                 apply(self._state, event)

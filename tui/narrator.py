@@ -17,7 +17,7 @@ from runner import (
     WorkerState,
     duration,
     eta_s,
-    events,
+    ev,
     is_scored,
     not_scored,
     one_line,
@@ -58,12 +58,12 @@ class Narrator:
             _line(state.at, "steer", f"pilot-tui attach {name}, or stop {name}, or status {name}"),
         ]
 
-    def hear(self, event: events.Event) -> list[str]:
+    def hear(self, event: ev.Event) -> list[str]:
         """What is to be said of one event."""
         match event:
-            case events.AttemptEnded():
+            case ev.AttemptEnded():
                 return self._ended(event)
-            case events.BackedOff():
+            case ev.BackedOff():
                 words = BACKOFF_WORDS.get(event.why, event.why)
                 status = f"HTTP {event.status}, " if event.status else ""
                 return self._error(event.at, words, status + _last_line(event.text))
@@ -109,7 +109,7 @@ class Narrator:
         took = duration(run_elapsed_s(state, now))
         return [*lines, _line(now, "end", f"after {took}: {verdict(state, now, engine).text}")]
 
-    def _ended(self, event: events.AttemptEnded) -> list[str]:
+    def _ended(self, event: ev.AttemptEnded) -> list[str]:
         lines: list[str] = []
         hang = self._hangs.pop(event.attempt_id, None)
         if hang is not None:
@@ -152,46 +152,46 @@ def _who(hang: _Hang) -> str:
     return f"worker {hang.worker}, {one_line(hang.task_id, _TASK_CHARS)}"
 
 
-def _run_words(event: events.Event) -> tuple[str, str] | None:
+def _run_words(event: ev.Event) -> tuple[str, str] | None:
     """Kind and words of what concerns the run as a whole; None for what is not worth a line."""
     return _order_words(event) or _trouble_words(event)
 
 
-def _order_words(event: events.Event) -> tuple[str, str] | None:
+def _order_words(event: ev.Event) -> tuple[str, str] | None:
     """What somebody asked for, and who."""
     match event:
-        case events.RunUnpaused():
+        case ev.RunUnpaused():
             return "goes on", _by(event.origin)
-        case events.DrainStarted():
+        case ev.DrainStarted():
             return "draining", f"no new tasks {_by(event.origin)}"
-        case events.StopRequested():
+        case ev.StopRequested():
             return "stopping", one_line(event.why, 160)
-        case events.KillRequested():
+        case ev.KillRequested():
             return "kill", f"{_by(event.origin)}: attempt {one_line(event.attempt_id, 60)}"
-        case events.WorkersChanged():
+        case ev.WorkersChanged():
             return "workers", f"{event.target} {_by(event.origin)}"
-        case events.PlanChanged():
+        case ev.PlanChanged():
             change = f"{event.key}: {one_line(event.old, 40)} -> {one_line(event.new, 40)}"
             return "changed", f"{one_line(change, 160)} {_by(event.origin)}"
         case _:
             return None
 
 
-def _trouble_words(event: events.Event) -> tuple[str, str] | None:
+def _trouble_words(event: ev.Event) -> tuple[str, str] | None:
     """What befell the run."""
     match event:
-        case events.RunPaused():
+        case ev.RunPaused():
             return "paused", one_line(event.text, 160)
-        case events.HostFroze():
+        case ev.HostFroze():
             return "process", f"{event.host} does not answer"
-        case events.HostGone() if event.culprit or event.stack:
+        case ev.HostGone() if event.culprit or event.stack:
             return "process", f"{event.host} is gone: {one_line(event.why, 120)}"
-        case events.RowsFailed():
+        case ev.RowsFailed():
             waiting = plural(event.waiting, "result")
             return "disk", f"{waiting} cannot be saved: {one_line(event.error, 120)}"
-        case events.RowsRecovered():
+        case ev.RowsRecovered():
             return "disk", f"results are saved again after {duration(event.waited_s)}"
-        case events.EngineLagged():
+        case ev.EngineLagged():
             return "engine", f"did not run for {duration(event.gap_s)}; nobody is judged for it"
         case _:
             return None

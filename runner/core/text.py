@@ -93,10 +93,11 @@ def size(count: float) -> str:
 
 
 def count(number: float) -> str:
-    """A count: ``950``, ``12.4k``, ``1.2M``."""
+    """A count: ``950``, ``12.4k``, ``126k``, ``1.2M``."""
     for unit in ("", "k", "M"):
         if number < 999.5:
-            return f"{number:.0f}" if not unit or number >= 99.5 else f"{number:.1f}{unit}"
+            whole = not unit or number >= 99.5
+            return f"{number:.0f}{unit}" if whole else f"{number:.1f}{unit}"
         number /= 1000
     return f"{number:.1f}G"
 

@@ -60,7 +60,6 @@ from runner.engine.task_file import SourceIndex
 from runner.engine.tasks import NoTasks, TaskSource
 from runner.runs import LOCK
 
-
 CLOSE_S: Final = 10.0
 CLOSE_ILL_S: Final = 1.0
 

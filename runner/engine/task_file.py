@@ -238,7 +238,7 @@ class _Words:
         """One word for each record; they have the places from ``first`` on."""
         parts = self._parts
         for place, record in enumerate(records, first):
-            word = (hash(record.id) & _HASH) | place
+            word = _hash_bits(record.id) | place
             parts[word >> (64 - _PART_BITS)].append(word)
 
     def sorted(self) -> "array[int]":
@@ -266,4 +266,5 @@ class TraitReader:
 
 
 def _hash_bits(task: str) -> int:
-    return hash(task) & _HASH
+    """40 well mixed bits of an id, the same in every process: `hash` of a text is salted."""
+    return hash((int.from_bytes(task.encode("utf-8", "surrogatepass"), "little"),)) & _HASH

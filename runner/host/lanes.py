@@ -63,7 +63,7 @@ class Lanes:
         self._lock = threading.Lock()
         self._waiting: dict[str, _Request] = {}
         self._start: Callable[[Attempt], bool] | None = None
-        self._free: queue.SimpleQueue[int] = queue.SimpleQueue()
+        self._free: queue.PriorityQueue[int] = queue.PriorityQueue()
         for worker in setup.workers:
             self._free.put(worker)
 

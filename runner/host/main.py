@@ -101,8 +101,10 @@ class Host:
             setup.plan_dir,
             self._shared.finish,
         )
+        # A lane starts no process, and looking for some costs as much as carrying a request.
+        end_children = _none_to_end if isinstance(source, Lanes) else offspring.end
         self._perform = Performer(
-            self._shared, self._slots.release, self._watch.wake, offspring.end
+            self._shared, self._slots.release, self._watch.expect, end_children
         )
         self._watch.heartbeat_s = plan.watch.heartbeat
         os.register_at_fork(after_in_child=self._forget)
@@ -192,6 +194,10 @@ class Host:
             for attempt in self._slots.running():
                 attempt.set_limits(plan.model(attempt.model.name).limits)
         self._watch.wake()
+
+
+def _none_to_end(_attempt: Attempt) -> bool:
+    return False
 
 
 def _source(setup: Setup, outbox: Outbox) -> python.Source:

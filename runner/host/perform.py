@@ -79,14 +79,14 @@ class Performer:
     """Carries attempts out, each in the thread of its slot.
 
     ``release`` frees a slot (False if the attempt lost it before), ``changed`` tells the watch that
-    a clock has started, ``end_children`` ends what the attempt has started.
+    a clock of so many seconds has started, ``end_children`` ends what the attempt has started.
     """
 
     def __init__(
         self,
         shared: Shared,
         release: Callable[[Attempt], bool],
-        changed: Callable[[], None],
+        changed: Callable[[float], None],
         end_children: Callable[[Attempt], object],
     ) -> None:
         self._shared = shared
@@ -191,10 +191,11 @@ class _Stage:
         phase: Phase,
         limit: str,
         seconds: float,
-        changed: Callable[[], None],
+        changed: Callable[[float], None],
     ) -> None:
         self._attempt = attempt
         self._phase: Phase = phase
+        self._seconds = seconds
         self._limit = attempt.scope.limit(limit, seconds)
         self._changed = changed
 
@@ -204,7 +205,7 @@ class _Stage:
         scope.enter(self._phase)
         scope.progress()
         self._limit.__enter__()
-        self._changed()
+        self._changed(self._seconds)
         self._attempt.gate.open()
 
     def __exit__(self, *exception: object) -> None:

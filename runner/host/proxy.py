@@ -84,6 +84,7 @@ class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     is_answered = False
     """Whether the head of an answer to the request at hand has gone out."""
+    wbufsize = -1  # an answer that is there at once leaves in one piece
     disable_nagle_algorithm = True  # else the second small piece of a stream waits for an ACK
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - its name there
@@ -99,6 +100,8 @@ class Handler(BaseHTTPRequestHandler):
             length = int(self.headers.get("content-length", "0"))
         except ValueError:
             length = -1
+        if "transfer-encoding" in self.headers:
+            length = -1  # no SDK sends pieces of unknown number
         if not 0 <= length <= MAX_BODY_BYTES:
             self.refuse(413, f"a body needs a length of at most {MAX_BODY_BYTES} bytes")
             return
@@ -127,22 +130,32 @@ class Handler(BaseHTTPRequestHandler):
         else:
             headers["authorization"] = f"Bearer {PLACEHOLDER_KEY}"
         with http.stream(self.command, url, headers=headers, content=body) as answer:
-            self.send_response(answer.status_code)
-            for name in _KEPT:
-                if name in answer.headers:
-                    self.send_header(name, answer.headers[name])
-            self.send_header("transfer-encoding", "chunked")
+            pieces = answer.iter_raw()
+            first = next(pieces, b"")
             self.is_answered = True
             try:
+                self.send_response(answer.status_code)
+                for name in _KEPT:
+                    if name in answer.headers:
+                        self.send_header(name, answer.headers[name])
+                self.send_header("transfer-encoding", "chunked")
                 self.end_headers()
-                for chunk in answer.iter_raw():
-                    if chunk:
-                        self.wfile.write(b"%x\r\n%b\r\n" % (len(chunk), chunk))
+                streams = "event-stream" in answer.headers.get("content-type", "")
+                self._piece(first, now=streams)
+                for piece in pieces:
+                    self._piece(piece, now=streams)
                 self.wfile.write(b"0\r\n\r\n")
+                self.wfile.flush()
             except BaseException:
                 self.close_connection = True
                 raise
             return answer
+
+    def _piece(self, data: bytes, *, now: bool) -> None:
+        if data:
+            self.wfile.write(b"%x\r\n%b\r\n" % (len(data), data))
+        if now:
+            self.wfile.flush()
 
     def refuse(self, status: int, text: str, *, again: bool = True) -> None:
         """Answer in the endpoint's stead; ``again`` is whether an SDK may repeat the request."""
@@ -155,6 +168,7 @@ class Handler(BaseHTTPRequestHandler):
             self.send_header("x-should-retry", "false")
         self.end_headers()
         self.wfile.write(body)
+        self.wfile.flush()
 
 
 class _AttemptHandler(Handler):

@@ -62,6 +62,11 @@ class Watch:
         """Something has changed that may be due before the next round: look now."""
         self._alarm.set()
 
+    def expect(self, within_s: float) -> None:
+        """A clock of ``within_s`` has started: look now, unless a beat's round comes before it."""
+        if within_s <= self.heartbeat_s:
+            self._alarm.set()
+
     def run(self) -> NoReturn:
         """Go round until the process ends."""
         next_beat = next_sample = time.monotonic()

@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from runner import events as ev
+from runner import ev
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "screens"))
 

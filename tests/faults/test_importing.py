@@ -67,7 +67,7 @@ def test_an_import_replays_to_any_moment_with_its_conversations(tmp_path, logs):
     reader = TranscriptReader(made.run_dir)
     assert (made.run_dir / "transcript.jsonl.zst").exists()
     texts = [
-        json.loads(reader.read(event.offset, event.length))
+        json.loads(reader.read(event.offset, event.length) or b"null")
         for event in events
         if isinstance(event, ev.MessageAdded) and event.role == "assistant"
     ]

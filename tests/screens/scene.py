@@ -13,8 +13,7 @@ from random import Random
 from rows_on_disk import row as make_row
 from rows_on_disk import write as write_rows
 
-from runner import EngineSeen, State, events, fold
-from runner import events as ev
+from runner import EngineSeen, State, ev, fold
 from runner.core.plan import (
     Endpoint,
     Limits,
@@ -444,7 +443,7 @@ def write_run(run_dir: Path) -> list[ev.Event]:
     story = fleet_story()
     found = story.log.lines()
     run_dir.mkdir(parents=True, exist_ok=True)
-    (run_dir / "events.jsonl").write_bytes(b"".join(events.encode(event) for event in found))
+    (run_dir / "events.jsonl").write_bytes(b"".join(ev.encode(event) for event in found))
     (run_dir / "transcript.jsonl").write_bytes(story.bodies)
     ended = [event for event in found if isinstance(event, ev.AttemptEnded)]
     write_rows(run_dir, [_row(event) for event in ended])
@@ -540,6 +539,6 @@ def view_of(found: list[ev.Event], **changes: object) -> RunView:
     return view
 
 
-def each_event(found: list[ev.Event]) -> Iterator[events.Event]:
+def each_event(found: list[ev.Event]) -> Iterator[ev.Event]:
     """The events, as a source would hand them over."""
     yield from found

@@ -14,13 +14,13 @@ from scene import (
     view_of,
 )
 
-from runner import EngineSeen, events
+from runner import EngineSeen, ev
 from tui.glyphs import ASCII, UNICODE, Glyphs
 from tui.runview import RunView
 from tui.text import width
 
 SIZES = {"40x12": (40, 12), "80x24": (80, 24), "120x40": (120, 40), "200x60": (200, 60)}
-SCENES: dict[str, Callable[[], list[events.Event]]] = {
+SCENES: dict[str, Callable[[], list[ev.Event]]] = {
     "fleet": fleet_log,
     "small": small_log,
     "one": lambda: fleet_log(1, ended=3, lasted_s=600),
@@ -154,11 +154,11 @@ HOSTILE = "\x1b[2J\x1b]0;owned\x07[bold red]x[/]\u202eevil\u200b\n\r\tend 中文
 def test_strings_of_strangers_drive_nothing(size: str) -> None:
     found = small_log()
     for event in found:
-        if isinstance(event, (events.AttemptStarted, events.AttemptEnded)):
+        if isinstance(event, (ev.AttemptStarted, ev.AttemptEnded)):
             event.task_id = HOSTILE + event.task_id
-        elif isinstance(event, events.ToolStarted):
+        elif isinstance(event, ev.ToolStarted):
             event.tool, event.detail = HOSTILE, HOSTILE * 1000
-        elif isinstance(event, events.ChildChanged):
+        elif isinstance(event, ev.ChildChanged):
             event.command = HOSTILE
     view = view_of(found)
     view.state.name = HOSTILE

@@ -13,9 +13,11 @@ SOME = (
     "run-80x24-light",
     "cards-120x40-dark",
     "kill-120x40-dark",
+    "replay-120x40-dark",
     "phone-40x12-dark",
-    "attempt-80x24-dark",
-    "report-120x40-light",
+    "attempt-120x40-dark",
+    "endpoints-120x40-dark",
+    "report-120x40-dark",
 )
 """One of each kind; `tools/screens.py --check` without names looks at all of them."""
 
@@ -29,6 +31,15 @@ def test_pictures_are_not_stale() -> None:
     )
     assert done.returncode == 0, done.stdout + done.stderr[-2000:] + "\nrun: make screens"
     assert done.stdout.endswith(f"{len(SOME)} pictures, 0 stale\n")
+
+
+def test_the_folder_holds_the_pictures_of_the_script_and_no_others() -> None:
+    command = [sys.executable, str(ROOT / "tools" / "screens.py"), "--list"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True, cwd=ROOT)
+    names = done.stdout.split()
+    files = {path.name for path in (ROOT / "screenshots").iterdir()}
+    assert files == {f"{name}.{form}" for name in names for form in ("svg", "png")}
+    assert sum(path.stat().st_size for path in (ROOT / "screenshots").iterdir()) < 6_000_000
 
 
 @pytest.mark.parametrize("name", SOME)

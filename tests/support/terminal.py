@@ -46,6 +46,22 @@ class Terminal:
         """Press keys, by tmux's names."""
         self._tmux("send-keys", *keys)
 
+    def click(self, words: str, nth: int = 0) -> None:
+        """Press and release the mouse in the middle of ``words``, the ``nth`` time they stand."""
+        places = [
+            (line.index(words) + len(words) // 2, y)
+            for y, line in enumerate(self.text().splitlines())
+            if words in line
+        ]
+        x, y = places[nth]
+        for last in ("M", "m"):  # SGR mouse reports: what a terminal sends for a left click
+            report = f"\x1b[<0;{x + 1};{y + 1}{last}".encode()
+            self._tmux("send-keys", "-H", *(f"{byte:02x}" for byte in report))
+
+    def resize(self, columns: int, lines: int) -> None:
+        """Another size, as when a window is dragged."""
+        self._tmux("resize-window", "-x", str(columns), "-y", str(lines))
+
     def until(self, what: str | Callable[[str], object], timeout_s: float = 20.0) -> str:
         """The first screen that shows ``what``."""
 

@@ -1,5 +1,6 @@
 """One engine a folder: a second process is refused, a killed one holds nothing."""
 
+import errno
 import os
 import signal
 import subprocess
@@ -12,7 +13,7 @@ import pytest
 
 from runner.engine import lock
 from runner.engine.lock import Holder, acquire, boot_id
-from runner.errors import RunLocked
+from runner.errors import RunError, RunLocked
 from runner.runs import LOCK, engine_alive
 
 HOLD = """
@@ -103,3 +104,35 @@ def test_what_stands_inside_is_for_messages_only(tmp_path: Path, inside: bytes) 
 def test_the_boot_has_a_name() -> None:
     assert len(boot_id()) == 36
     assert boot_id() == boot_id()
+
+
+@pytest.mark.parametrize("code", [errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.EINVAL])
+def test_a_folder_without_working_locks_is_refused_in_words(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int
+) -> None:
+    import fcntl
+
+    def refuse(_handle: int, _how: int) -> None:
+        raise OSError(code, os.strerror(code))
+
+    before = len(os.listdir("/proc/self/fd"))  # noqa: PTH208
+    monkeypatch.setattr(fcntl, "flock", refuse)
+    with pytest.raises(RunError, match="without working locks; use a local disk") as refused:
+        acquire(tmp_path / LOCK, Holder(1, "", 0.0))
+    assert not isinstance(refused.value, RunLocked)
+    assert str(tmp_path) in str(refused.value)
+    assert not engine_alive(tmp_path)  # a list of runs goes on
+    assert len(os.listdir("/proc/self/fd")) == before  # noqa: PTH208
+
+
+def test_an_error_that_has_nothing_to_do_with_locks_stays_what_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import fcntl
+
+    def fail(_handle: int, _how: int) -> None:
+        raise OSError(errno.EIO, "broken")
+
+    monkeypatch.setattr(fcntl, "flock", fail)
+    with pytest.raises(OSError, match="broken"):
+        acquire(tmp_path / LOCK, Holder(1, "", 0.0))

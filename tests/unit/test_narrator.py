@@ -3,13 +3,13 @@
 import pytest
 from support.commands import BEGAN, ended, plan, started
 
-from runner import EngineSeen, State, apply, events
+from runner import EngineSeen, State, apply, ev
 from tui.narrator import Narrator
 
 
-def running(*more: events.Event) -> State:
+def running(*more: ev.Event) -> State:
     """Two workers at work since second 0."""
-    head = events.EngineStarted(
+    head = ev.EngineStarted(
         at=BEGAN,
         epoch=1,
         wall=BEGAN,
@@ -51,7 +51,7 @@ def test_a_hang_that_ends_by_a_limit_says_how_and_what_comes_then():
 def test_a_hang_that_ends_by_itself_is_told_too():
     state, narrator = running(), Narrator()
     narrator.look(state, BEGAN + 6)
-    apply(state, events.TurnStarted(at=BEGAN + 8, attempt_id="a0", worker=0, turn=1))
+    apply(state, ev.TurnStarted(at=BEGAN + 8, attempt_id="a0", worker=0, turn=1))
     (line,) = narrator.look(state, BEGAN + 8.2)
     assert line.endswith("worker 0, t0: goes on after 8s")
 

@@ -2,6 +2,7 @@
 
 import io
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import polars as pl
@@ -36,7 +37,7 @@ def row(number: int, task: str, outcome: str = "passed", **fields) -> Row:
     return Row(**{**made, **fields})
 
 
-def write(run_dir: Path, rows: list[Row], events: list[ev.Event] | None = None) -> Path:
+def write(run_dir: Path, rows: list[Row], events: Sequence[ev.Event] = ()) -> Path:
     folder = run_dir / "results"
     folder.mkdir(parents=True)
     part = Part(1, len(rows))

@@ -114,7 +114,8 @@ def test_size(number: float, expected: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("number", "expected"), [(950, "950"), (12_400, "12.4k"), (1_200_000, "1.2M"), (3e9, "3.0G")]
+    ("number", "expected"),
+    [(950, "950"), (12_400, "12.4k"), (126_000, "126k"), (1_200_000, "1.2M"), (3e9, "3.0G")],
 )
 def test_count(number: float, expected: str) -> None:
     assert count(number) == expected

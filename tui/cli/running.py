@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from runner import RunInfo, command, end_of, engine_alive
+from runner import RunInfo, command, end_of, engine_alive, one_line
 from tui.cli.options import Shard, ascii_option, named, run_argument, runs_dir_option
 from tui.cli.showing import has_screen, outcome, show
 
@@ -170,4 +170,6 @@ def resume(
     retry = [part.strip() for part in (causes or "").split(",") if part.strip()]
     again = resume_run(info.run_dir, retry=retry, allow_changed=allow_changed)
     click.echo(f"{info.run_id}: {was}; started again", err=True)
+    for note in again.notes:
+        click.echo(one_line(note, 200), err=True)
     return show(again, headless=headless, detach=detach)

@@ -15,7 +15,7 @@ from textual.binding import Binding, BindingType
 from textual.containers import Horizontal
 from textual.events import Resize
 
-from runner import block, command, events
+from runner import block, command, ev
 from tui.actions import Actions
 from tui.keys import BY_ID, KEYS
 from tui.runview import RunView
@@ -135,7 +135,7 @@ class AttemptScreen(RunViewScreen):
         self._reading = True
         story, reader = self.story, self._reader
 
-        def arrived(value: tuple[list[events.Event], dict[int, str]] | None, error: str) -> None:
+        def arrived(value: tuple[list[ev.Event], dict[int, str]] | None, error: str) -> None:
             self._reading = False
             self.problem = error
             if value is not None and story is self.story and (value[0] or value[1]):

@@ -106,8 +106,8 @@ class Prompt(ModalScreen[str | None]):
     DEFAULT_CSS = """
     Prompt { align: left bottom; background: transparent; }
     Prompt > PromptLabel { height: 1; background: $pilot-select; }
-    Prompt > Input {
-        padding: 0 1;
+    Prompt > Input, Prompt > Input:ansi, Prompt > Input:focus {
+        padding: 0 1 !important;
         background: $pilot-select; color: $pilot-hi;
     }
     """

@@ -2,7 +2,7 @@
 
 from typing import ClassVar
 
-from runner import Plan, events, events_named
+from runner import Plan, ev, events_named
 from tui.actions import Actions
 from tui.runview import RunView
 from tui.screens.listing import ListScreen
@@ -28,7 +28,7 @@ class LimitsScreen(ListScreen):
     def __init__(self, view: RunView, act: Actions) -> None:
         super().__init__(view, act)
         self._first: Plan | None = None
-        self._changes: list[events.PlanChanged] = []
+        self._changes: list[ev.PlanChanged] = []
 
     def renew(self) -> None:
         """Who changed what stands in the log only."""
@@ -36,10 +36,10 @@ class LimitsScreen(ListScreen):
         names = ("EngineStarted", "PlanChanged")
         self.read(lambda: events_named(run_dir, names), self._arrived)
 
-    def _arrived(self, found: list[events.Event]) -> None:
-        starts = [event for event in found if isinstance(event, events.EngineStarted)]
+    def _arrived(self, found: list[ev.Event]) -> None:
+        starts = [event for event in found if isinstance(event, ev.EngineStarted)]
         self._first = starts[0].plan if starts else None
-        changes = [event for event in found if isinstance(event, events.PlanChanged)]
+        changes = [event for event in found if isinstance(event, ev.PlanChanged)]
         replayed = self.view.kind == "replay"
         self._changes = [item for item in changes if not replayed or item.at <= self.view.now]
 

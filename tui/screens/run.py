@@ -142,7 +142,8 @@ class RunScreen(RunViewScreen):
             if worst and self.look.selected not in worst:
                 self.look.selected = worst[0]
                 self._fleet.reveal(worst[0])
-        self.look.selected = max(0, min(self.look.selected, len(workers) - 1))
+        if workers:
+            self.look.selected = max(0, min(self.look.selected, len(workers) - 1))
 
     # ------------------------------------------------------------------------------- pointer
 

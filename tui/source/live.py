@@ -17,7 +17,7 @@ from runner import (
     State,
     Tail,
     engine_alive,
-    events,
+    ev,
     fold,
 )
 from tui.source.base import Source
@@ -114,10 +114,10 @@ class LiveSource(Source):
                 for start in range(0, len(batch.events), BATCH):
                     self._say(Events(batch.events[start : start + BATCH]))
 
-    def _hear(self, found: list[events.Event]) -> None:
+    def _hear(self, found: list[ev.Event]) -> None:
         now = self._heard = time.monotonic()
         for event in found:
-            if type(event) is events.EngineStarted:
+            if type(event) is ev.EngineStarted:
                 self._clock.restart(event.at, now)
         if found:
             self._clock.hear(found[-1].at, now)

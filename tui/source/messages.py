@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from runner import EngineSeen, Mark, State, events
+from runner import EngineSeen, Mark, State, ev
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +23,7 @@ class Loaded:
 class Events:
     """What happened next, in order: fold it into the state. At most `BATCH` events."""
 
-    events: list[events.Event]
+    events: list[ev.Event]
 
 
 @dataclass(frozen=True, slots=True)

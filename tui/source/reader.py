@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from runner import AttemptTail, Bodies, events
+from runner import AttemptTail, Bodies, ev
 from tui.view.pages.story import Story
 
 
@@ -12,10 +12,10 @@ class AttemptReader:
     def __init__(self, run_dir: Path, attempt_id: str) -> None:
         self._tail = AttemptTail(run_dir, attempt_id)
         self._bodies = Bodies(run_dir)
-        self._waiting: list[events.MessageAdded] = []
-        self._later: list[events.Event] = []
+        self._waiting: list[ev.MessageAdded] = []
+        self._later: list[ev.Event] = []
 
-    def read(self, until: float | None) -> tuple[list[events.Event], dict[int, str]]:
+    def read(self, until: float | None) -> tuple[list[ev.Event], dict[int, str]]:
         """New events up to ``until`` (None: all), and the bodies that can be read by now."""
         batch = self._tail.poll()
         found = self._later + (batch.events if batch else [])
@@ -24,7 +24,7 @@ class AttemptReader:
         else:
             self._later = [event for event in found if event.at > until]
             found = [event for event in found if event.at <= until]
-        self._waiting += [event for event in found if isinstance(event, events.MessageAdded)]
+        self._waiting += [event for event in found if isinstance(event, ev.MessageAdded)]
         texts: dict[int, str] = {}
         for event in self._waiting:
             text = self._bodies.text(event)

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
-from runner import Cursor, EngineSeen, History, Mark, events
+from runner import Cursor, EngineSeen, History, Mark, ev
 from tui.source.base import Source
 from tui.source.gone import ScreenGone
 from tui.source.messages import (
@@ -218,10 +218,10 @@ class ReplaySource(Source):
         cursor = self._cursor
         if cursor is None:
             return
-        found: list[events.Event] = []
+        found: list[ev.Event] = []
         while (event := cursor.peek()) is not None:
             found += cursor.take(event.at, BATCH)
-            if type(event) is not events.Pulse:
+            if type(event) is not ev.Pulse:
                 break
         if found:
             self._say(Events(found))

@@ -16,6 +16,7 @@ _PLACES: tuple[tuple[Place, str], ...] = (
     ("report", "Report"),
     ("replay", "Replay"),
 )
+_SIGN_INDENT = " " * 11
 _SIGNS: tuple[tuple[str, str], ...] = (
     ("stuck", "stuck: no progress for stuck_after"),
     ("slow", "slow: no progress for slow_after"),
@@ -61,13 +62,13 @@ def _block(title: str, keys: list[Key]) -> list[Line]:
     title_line = Line().add(f"  {title}", Ink("accent", bold=True))
     return [
         title_line,
-        *(Line().add(f"  {key.shown:>8}  ", HI).add(key.words, TEXT) for key in keys),
+        *(Line().add(f"  {key.shown:>10}  ", HI).add(key.words, TEXT) for key in keys),
     ]
 
 
 def _commands() -> list[Line]:
     lines = [Line().add("  Commands (after :)", Ink("accent", bold=True))]
-    lines += [Line().add(f"  {c.name:>12}  ", HI).add(c.words, TEXT) for c in COMMANDS]
+    lines += [Line().add(f"  {c.name:>10}  ", HI).add(c.words, TEXT) for c in COMMANDS]
     return lines
 
 
@@ -75,9 +76,12 @@ def _signs(glyphs: Glyphs) -> list[Line]:
     lines = [Line().add("  Signs", Ink("accent", bold=True))]
     for name, words in _SIGNS:
         badge = Ink("on_stuck", "stuck", bold=True) if name == "stuck" else Ink(tone(name)[0])
-        lines.append(Line().add("         ").add(glyphs.state[name], badge).add(f"  {words}", TEXT))
+        lines.append(
+            Line().add(_SIGN_INDENT).add(glyphs.state[name], badge).add(f"  {words}", TEXT)
+        )
     for name, glyph in glyphs.outcome.items():
-        lines.append(Line().add("         ").add(glyph, Ink(name)).add(f"  {name}", TEXT))
-    letters = ", ".join(f"{letter} {name}" for name, letter in SIGNS_OF_OUTCOME.items())
-    lines.append(Line().add("            ").add(letters, Ink("not_scored")))
+        lines.append(Line().add(_SIGN_INDENT).add(glyph, Ink(name)).add(f"  {name}", TEXT))
+    for name, letter in SIGNS_OF_OUTCOME.items():
+        words = f"  {name.replace('_', ' ')}: not scored"
+        lines.append(Line().add(_SIGN_INDENT).add(letter, Ink("not_scored")).add(words, TEXT))
     return lines

@@ -57,7 +57,8 @@ def test_demo_kill_leave_attach_replay(
     run.ended()
 
     past = terminal("replay")
-    past.run(*PROGRAM, *runs, "replay", run.dir.name, "--at", "+8s", "--speed", "10")
+    before = ("--at", f"{asked.at - 0.5:.2f}", "--speed", "0.1")
+    past.run(*PROGRAM, *runs, "replay", run.dir.name, *before)
     past.until("REPLAY")
     past.until("STUCK")
     past.type("space")

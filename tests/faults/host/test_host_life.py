@@ -19,7 +19,8 @@ def test_attempt_passes_and_says_so_in_order(start):
     assert ended.record.score == 1.0
     assert json.loads(ended.record.extra) == {"note": "kept"}
     kinds = [type(one).__name__ for _, one in host.messages if hasattr(one, "attempt_id")]
-    assert [kind for kind in kinds if kind != "Sample"] == ["Started", "Running", "Ended"]
+    said = [kind for kind in kinds if kind != "Sample"]
+    assert said == ["Started", "Running", "Scoring", "Ended"]
     assert host.wait(m.Hello).threads[0] == host.all(m.Started, "a1")[0].thread
 
 

@@ -38,7 +38,12 @@ def latencies(run: Watched, name: str) -> list[float]:
 def test_k_a_server_that_stops_in_mid_stream_is_left_by_the_gap_limit(project: Project) -> None:
     with Rehearsal.start(Script(default="ok,tps=1,latency=0.05")) as server:
         tasks = [task("K-half-open", "stream")]
-        run = project.launch(write_plan(project, tasks, workers=1, base_url=server.base_url))
+        longer = {
+            "call": 40.0,
+            "attempt": 50.0,
+        }  # so that on a slow machine too the gap comes first
+        plan = write_plan(project, tasks, workers=1, base_url=server.base_url, limits=longer)
+        run = project.launch(plan)
         spectator = Spectator(run)
         spectator.start()
         begun = wait_for(lambda: run.of(ev.FirstByte))[0]

@@ -5,7 +5,7 @@ import time
 import pytest
 from stage import Stage, harmless, on_stage
 
-from runner import events as ev
+from runner import ev
 from tui.screens.dialogs import Ask
 
 EVIL = "\x1b]0;owned\x07\x1b[2J\u202eevil\u200b 中文 é\u0301"

@@ -132,7 +132,7 @@ def test_an_id_that_begins_like_another_is_not_mixed_up(make_run):
 
 
 def test_steps_go_to_moments_at_which_something_happened(make_run):
-    from runner import events as ev
+    from runner import ev
 
     maker = make_run()
     maker.engine()

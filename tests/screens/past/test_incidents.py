@@ -2,8 +2,7 @@
 
 import pytest
 
-from runner import events as ev
-from runner import incident_words
+from runner import ev, incident_words
 from runner.core.incidents import incidents
 
 

@@ -4,7 +4,7 @@ import pytest
 from rows_on_disk import row, write
 from stage import Stage, harmless, on_stage
 
-from runner import events as ev
+from runner import ev
 
 SIZES = [
     pytest.param((80, 24), id="80x24"),

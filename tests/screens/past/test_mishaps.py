@@ -2,8 +2,7 @@
 
 from pathlib import Path
 
-from runner import Mishaps, glances
-from runner import events as ev
+from runner import Mishaps, ev, glances
 
 
 def lines(maker) -> list[tuple[int, str, str, str]]:

@@ -5,8 +5,7 @@ import time
 
 import pytest
 
-from runner import State, apply, fold
-from runner import events as ev
+from runner import State, apply, ev, fold
 from tui.source import Answer, Events, Loaded, Position, ReplaySource, SourceFailed, Timeline
 
 

@@ -7,8 +7,7 @@ from pathlib import Path
 import pytest
 from rig import drawn, themes
 
-from runner import Mark, State
-from runner import events as ev
+from runner import Mark, State, ev
 from tui.app import Options, PilotApp
 from tui.glyphs import ASCII, UNICODE
 from tui.runview import RunView

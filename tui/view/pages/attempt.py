@@ -8,7 +8,7 @@ from runner import (
     count,
     duration,
     elapsed_s,
-    events,
+    ev,
     latency,
     limits_of,
     size,
@@ -63,7 +63,10 @@ def head_lines(view: RunView, story: Story, glyphs: Glyphs, cells: int) -> list[
     if reason:
         second.add(f": {reason}", TEXT)
     if left:
-        second.add(f"; left alone it ends in {left} ({by}) and {then_words(view, worker)}", DIM)
+        second.add(f"; ends in {left} ({by})", DIM)
+        then = f", then {then_words(view, worker)}"
+        if second.width + len(then) < cells:
+            second.add(then, DIM)
     return [line.fit(cells), second.fit(cells), _limits(view, worker, glyphs, cells).fit(cells)]
 
 
@@ -114,7 +117,9 @@ def _limits(view: RunView, worker: WorkerState, glyphs: Glyphs, cells: int) -> L
     if cells >= TWO_COLUMNS_FROM:
         line.add(f"   ${worker.cost:.2f}", TEXT)
         line.add(f"   {count(worker.tokens_in)}+{count(worker.tokens_out)} tokens", TEXT)
-        line.add(f"   {duration(elapsed_s(worker, view.now))} in all", DIM)
+        whole = f"   {duration(elapsed_s(worker, view.now))} in all"
+        if line.width + len(whole) < cells:
+            line.add(whole, DIM)
     return line
 
 
@@ -292,8 +297,8 @@ def _output(story: Story, cells: int) -> list[Line]:
     return lines or [Line().add("  it printed nothing", DIM).fit(cells)]
 
 
-def _event(event: events.Event, cells: int) -> Line:
-    text = events.encode(event).decode("utf-8", "replace")
+def _event(event: ev.Event, cells: int) -> Line:
+    text = ev.encode(event).decode("utf-8", "replace")
     name = type(event).__name__
     line = Line().add(f" {clock(event.at)}  {pad(name, 16)} ", HI)
     return line.add(plain(text, max(0, 2 * (cells - width(line.text)))), DIM).fit(cells)

@@ -11,8 +11,8 @@ from tui.view.table import Cell, Column, cell
 COLUMNS: Final = (
     Column("count", 7, "right"),
     Column("kind", 10),
-    Column("what", 0, least=30),
-    Column("where", 18, drop=1),
+    Column("what", 0, least=28),
+    Column("where", 30, drop=1),
     Column("first", 8, "right", drop=3),
     Column("last", 8, "right", drop=2),
 )

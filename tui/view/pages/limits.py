@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any, Final, NamedTuple
 
-from runner import Plan, events
+from runner import Plan, ev
 from tui.text import clock, plain
 from tui.view.line import DIM, HI, TEXT, Ink, Line
 from tui.view.table import Cell, Column, cell
@@ -53,11 +53,11 @@ class Limit(NamedTuple):
     key: str
     value: str
     planned: str
-    change: events.PlanChanged | None
+    change: ev.PlanChanged | None
 
 
 def limits_in_force(
-    plan: Plan | None, first: Plan | None, changes: Sequence[events.PlanChanged]
+    plan: Plan | None, first: Plan | None, changes: Sequence[ev.PlanChanged]
 ) -> list[Limit]:
     """All keys that limit something; of models only what differs from the general ones."""
     if plan is None:

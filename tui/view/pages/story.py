@@ -7,7 +7,7 @@ that they point at. Bodies are hostile: they are made harmless here, once.
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
-from runner import block, events
+from runner import block, ev
 from tui.text import plain
 
 MOST_CHARS: Final = 60_000
@@ -42,7 +42,7 @@ class Item:
     at: float
     head: str
     text: str = ""
-    body: events.MessageAdded | None = None
+    body: ev.MessageAdded | None = None
     """The message whose text is not known yet, or was; its words stand in ``text``."""
     running: bool = False
 
@@ -80,22 +80,22 @@ class Story:
     """All of an attempt so far. `add` takes its events in order, each once."""
 
     attempt_id: str
-    started: events.AttemptStarted | None = None
+    started: ev.AttemptStarted | None = None
     running_at: float = 0.0
-    ended: events.AttemptEnded | None = None
+    ended: ev.AttemptEnded | None = None
     turns: list[Turn] = field(default_factory=list[Turn])
     items: list[Item] = field(default_factory=list[Item])
     calls: list[Call] = field(default_factory=list[Call])
     tools: list[Tool] = field(default_factory=list[Tool])
     output: list[tuple[float, str]] = field(default_factory=list[tuple[float, str]])
-    samples: list[events.Sampled] = field(default_factory=list[events.Sampled])
-    all: list[events.Event] = field(default_factory=list[events.Event])
+    samples: list[ev.Sampled] = field(default_factory=list[ev.Sampled])
+    all: list[ev.Event] = field(default_factory=list[ev.Event])
     stacks: str = ""
     """What the processes answered when they were asked for their stacks."""
     version: int = 0
     """Grows with each change: drawn lines are kept until then."""
 
-    def add(self, found: list[events.Event], texts: dict[int, str]) -> None:
+    def add(self, found: list[ev.Event], texts: dict[int, str]) -> None:
         """Take in events, and the bodies (by offset) that could be read, of earlier ones too."""
         for event in found:
             self.all.append(event)
@@ -128,19 +128,19 @@ def harmless(text: str) -> str:
     return block(text[:MOST_CHARS]) + f"\n... {more} more characters: o shows all of it"
 
 
-def _started(story: Story, event: events.AttemptStarted) -> None:
+def _started(story: Story, event: ev.AttemptStarted) -> None:
     story.started = event
 
 
-def _running(story: Story, event: events.AttemptRunning) -> None:
+def _running(story: Story, event: ev.AttemptRunning) -> None:
     story.running_at = event.at
 
 
-def _turn_started(story: Story, event: events.TurnStarted) -> None:
+def _turn_started(story: Story, event: ev.TurnStarted) -> None:
     story.turns.append(Turn(event.turn))
 
 
-def _call_started(story: Story, event: events.CallStarted) -> None:
+def _call_started(story: Story, event: ev.CallStarted) -> None:
     if not story.calls or story.calls[-1].n != event.n:
         story.calls.append(Call(event.n, event.at))
         story.turn.calls += 1
@@ -148,13 +148,13 @@ def _call_started(story: Story, event: events.CallStarted) -> None:
         story.calls[-1].at = event.at
 
 
-def _first_byte(story: Story, event: events.FirstByte) -> None:
+def _first_byte(story: Story, event: ev.FirstByte) -> None:
     story.turn.first_byte_s = event.wait_s
     if story.calls:
         story.calls[-1].first_byte_s = event.wait_s
 
 
-def _call_ended(story: Story, event: events.CallEnded) -> None:
+def _call_ended(story: Story, event: ev.CallEnded) -> None:
     story.turn.latency_s = event.latency_s
     if not story.calls:
         story.calls.append(Call(event.n, event.at - event.latency_s))
@@ -167,7 +167,7 @@ def _call_ended(story: Story, event: events.CallEnded) -> None:
         story.items.append(Item("note", story.turn.turn, event.at, words))
 
 
-def _backed_off(story: Story, event: events.BackedOff) -> None:
+def _backed_off(story: Story, event: ev.BackedOff) -> None:
     story.turn.retries += 1
     if story.calls:
         story.calls[-1].retries += 1
@@ -177,7 +177,7 @@ def _backed_off(story: Story, event: events.BackedOff) -> None:
     story.items.append(Item("note", story.turn.turn, event.at, words, harmless(event.text)))
 
 
-def _tool_started(story: Story, event: events.ToolStarted) -> None:
+def _tool_started(story: Story, event: ev.ToolStarted) -> None:
     turn = story.turn
     turn.tool, turn.tool_at, turn.tool_s = plain(event.tool, 24), event.at, None
     story.tools.append(Tool(turn.turn, event.at, event.tool, event.detail))
@@ -186,7 +186,7 @@ def _tool_started(story: Story, event: events.ToolStarted) -> None:
     story.items.append(item)
 
 
-def _tool_ended(story: Story, event: events.ToolEnded) -> None:
+def _tool_ended(story: Story, event: ev.ToolEnded) -> None:
     turn = story.turn
     turn.tool, turn.tool_at = plain(event.tool, 24), 0.0
     turn.tool_ok, turn.tool_s = event.ok, event.elapsed_s
@@ -203,7 +203,7 @@ def _tool_ended(story: Story, event: events.ToolEnded) -> None:
             break
 
 
-def _message(story: Story, event: events.MessageAdded) -> None:
+def _message(story: Story, event: ev.MessageAdded) -> None:
     head = plain(event.role, 20)
     call = story.calls[-1] if story.calls else None
     if event.role == "assistant" and call is not None and call.latency_s is not None:
@@ -213,53 +213,53 @@ def _message(story: Story, event: events.MessageAdded) -> None:
     story.items.append(Item("message", event.turn, event.at, head, NOT_WRITTEN, body=event))
 
 
-def _logged(story: Story, event: events.Logged) -> None:
+def _logged(story: Story, event: ev.Logged) -> None:
     story.output.append((event.at, harmless(event.text)))
     if event.dropped:
         story.output.append((event.at, f"({event.dropped} lines were left out)"))
 
 
-def _sampled(story: Story, event: events.Sampled) -> None:
+def _sampled(story: Story, event: ev.Sampled) -> None:
     story.samples.append(event)
 
 
-def _loop_seen(story: Story, event: events.LoopSeen) -> None:
+def _loop_seen(story: Story, event: ev.LoopSeen) -> None:
     words = f"loop: {plain(event.rule, 30)}, {plain(event.advice, 160)}"
     story.items.append(Item("note", story.turn.turn, event.at, words))
 
 
-def _kill_requested(story: Story, event: events.KillRequested) -> None:
+def _kill_requested(story: Story, event: ev.KillRequested) -> None:
     again = ", to run again" if event.retry else ""
     words = f"ended by {plain(event.origin, 40)}{again}"
     story.items.append(Item("note", story.turn.turn, event.at, words))
 
 
-def _kill_ordered(story: Story, event: events.KillOrdered) -> None:
+def _kill_ordered(story: Story, event: ev.KillOrdered) -> None:
     words = f"is being ended: {plain(event.cause, 60)}"
     story.items.append(Item("note", story.turn.turn, event.at, words))
 
 
-def _ended(story: Story, event: events.AttemptEnded) -> None:
+def _ended(story: Story, event: ev.AttemptEnded) -> None:
     story.ended = event
     words = f"ended: {event.outcome} {plain(event.cause, 60)}".rstrip()
     story.items.append(Item("note", story.turn.turn, event.at, words, harmless(event.error)))
 
 
-_STEPS: Final[dict[type[events.Event], Any]] = {
-    events.AttemptStarted: _started,
-    events.AttemptRunning: _running,
-    events.TurnStarted: _turn_started,
-    events.CallStarted: _call_started,
-    events.FirstByte: _first_byte,
-    events.CallEnded: _call_ended,
-    events.BackedOff: _backed_off,
-    events.ToolStarted: _tool_started,
-    events.ToolEnded: _tool_ended,
-    events.MessageAdded: _message,
-    events.Logged: _logged,
-    events.Sampled: _sampled,
-    events.LoopSeen: _loop_seen,
-    events.KillRequested: _kill_requested,
-    events.KillOrdered: _kill_ordered,
-    events.AttemptEnded: _ended,
+_STEPS: Final[dict[type[ev.Event], Any]] = {
+    ev.AttemptStarted: _started,
+    ev.AttemptRunning: _running,
+    ev.TurnStarted: _turn_started,
+    ev.CallStarted: _call_started,
+    ev.FirstByte: _first_byte,
+    ev.CallEnded: _call_ended,
+    ev.BackedOff: _backed_off,
+    ev.ToolStarted: _tool_started,
+    ev.ToolEnded: _tool_ended,
+    ev.MessageAdded: _message,
+    ev.Logged: _logged,
+    ev.Sampled: _sampled,
+    ev.LoopSeen: _loop_seen,
+    ev.KillRequested: _kill_requested,
+    ev.KillOrdered: _kill_ordered,
+    ev.AttemptEnded: _ended,
 }
