@@ -5,21 +5,16 @@ second the clock of the view is set and the screen on top redraws what changed.
 """
 
 import gc
-import os
-import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from typing import ClassVar, Protocol, runtime_checkable
 
 from textual.app import App
 from textual.binding import Binding, BindingType
-from textual.events import Resize
-from textual.geometry import Size
 
 from runner import apply
 from tui.actions import Play
-from tui.glyphs import UNICODE, Glyphs
 from tui.keys import BY_ID, COMMANDS, KEYS, Key, remapped
+from tui.options import Options
 from tui.orders import Orders
 from tui.runview import Kind, RunView
 from tui.screens import SCREENS
@@ -27,7 +22,7 @@ from tui.screens.base import RunViewScreen
 from tui.screens.dialogs import Ask, Prompt
 from tui.screens.help import Help
 from tui.screens.run import RunScreen
-from tui.seen import Seen, incidents_since, since_words
+from tui.seen import incidents_since, since_words
 from tui.source import (
     Answer,
     EngineChanged,
@@ -41,34 +36,13 @@ from tui.source import (
     SourceMessage,
     Timeline,
 )
-from tui.theme import DEFAULT, Palette, load_themes, shipped_folder
-from tui.view.look import Mode
+from tui.theme import DEFAULT
 from tui.view.words import NO_RUN
 from tui.wire import WireMixin
 
 FRAMES_PER_S = 4
 NOTICE_FRAMES = 8 * FRAMES_PER_S
 """A notice stays for 8 s."""
-
-
-def _shipped_themes() -> dict[str, Palette]:
-    return load_themes([shipped_folder()])[0]
-
-
-@dataclass(frozen=True)
-class Options:
-    """What the command line, the config file and the terminal decided before the start."""
-
-    themes: dict[str, Palette] = field(default_factory=_shipped_themes)
-    palette: Palette | None = None
-    glyphs: Glyphs = UNICODE
-    view: Mode = "auto"
-    keys: dict[str, str] = field(default_factory=dict[str, str])
-    """Action -> key, where the user's config says otherwise."""
-    notes: Sequence[str] = ()
-    """Said once at the start: problems of themes and config."""
-    seen: Seen | None = None
-    """The last look at this run: what happened since is said once it is loaded."""
 
 
 def _action(key: Key) -> str:
@@ -216,26 +190,13 @@ class PilotApp(WireMixin, App[str]):
         self._frame += 1
         self.wire_catch_up()
         if self._frame % FRAMES_PER_S == 0:
-            self._check_size()
+            self.wire_check_size()
         if self._blurred and self._frame % FRAMES_PER_S:
             return
         if self._notice_until and self._frame >= self._notice_until:
             self._notice_until = 0
             self.view.notice = ""
         self.frame()
-
-    def _check_size(self) -> None:
-        """Take the size as the terminal has it: in a storm of resizes a signal may get lost."""
-        if self.is_headless:
-            return
-        try:
-            size = Size(*os.get_terminal_size(sys.__stdout__.fileno() if sys.__stdout__ else 1))
-        except OSError:
-            return
-        if size != self.size:
-            self.post_message(Resize(size, size))
-        elif self.screen.size != size:
-            self.screen.post_message(Resize(size, size))
 
     def frame(self) -> None:
         """Set the view's clock and let the screens in sight redraw what changed."""

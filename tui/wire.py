@@ -10,6 +10,8 @@ one that can be makes good for all that were left out.
 # ruff: noqa: SLF001
 # Reason: this is the one file that reaches into Textual and Rich; the version is pinned for it.
 
+import os
+import sys
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast
 
@@ -20,6 +22,8 @@ from rich.style import Style
 from textual import screen as textual_screen
 from textual._compositor import ChopsUpdate, LayoutUpdate
 from textual.app import App
+from textual.events import Resize
+from textual.geometry import Size
 from textual.screen import Screen
 from textual.strip import Strip
 
@@ -312,3 +316,16 @@ class WireMixin(_Base):
             driver.write(data)
             self._end_update()
             driver.flush()
+
+    def wire_check_size(self) -> None:
+        """Take the size as the terminal has it: in a storm of resizes a signal may get lost."""
+        if self.is_headless:
+            return
+        try:
+            size = Size(*os.get_terminal_size(sys.__stdout__.fileno() if sys.__stdout__ else 1))
+        except OSError:
+            return
+        if size != self.size:
+            self.post_message(Resize(size, size))
+        elif self.screen.size != size:
+            self.screen.post_message(Resize(size, size))

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from support.running import PACKAGE, Project, Watched, checked, wait_for
 
+from runner import results, verify
 from runner.core import events as ev
 from runner.runs import engine_alive
 
@@ -124,4 +125,11 @@ def test_a_stop_with_rows_that_cannot_be_written_saves_them_elsewhere(
     assert (state.status, len(state.done)) == ("finished", 60)
     assert not saved[0].exists()
     assert os.listdir(tmp_path / "elsewhere") == []  # noqa: PTH208
-    checked(again)
+    # The last lines of the log found no room either, so a row may be all that is known of an
+    # attempt; but no attempt that the log knows is without its row, and none has two.
+    report = verify(again.dir)
+    assert report.ok, report
+    rows = again.rows()["attempt_id"].to_list()
+    assert len(rows) == len(set(rows))
+    assert {event.attempt_id for event in again.of(ev.AttemptStarted)} <= set(rows)
+    assert results(again.dir)["task_id"].n_unique() == 60

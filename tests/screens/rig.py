@@ -7,8 +7,9 @@ from typing import Any
 from textual._compositor import LayoutUpdate
 
 from runner import EngineSeen
-from tui.app import Options, PilotApp
+from tui.app import PilotApp
 from tui.glyphs import UNICODE, Glyphs
+from tui.options import Options
 from tui.runview import RunView
 from tui.source import Answer, Source
 from tui.theme import Palette, load_themes, shipped_folder

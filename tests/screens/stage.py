@@ -6,7 +6,8 @@ from pathlib import Path
 
 from rig import drawn, themes
 
-from tui.app import Options, PilotApp
+from tui.app import PilotApp
+from tui.options import Options
 from tui.runview import RunView
 from tui.source import LiveSource
 

@@ -22,7 +22,8 @@ from textual.drivers.headless_driver import HeadlessDriver
 from textual.geometry import Region
 from textual.strip import Strip
 
-from tui.app import Options, PilotApp
+from tui.app import PilotApp
+from tui.options import Options
 from tui.wire import CellDiff
 
 STYLES = [

@@ -39,7 +39,9 @@ def source(
     (folder / "tasks.jsonl").write_text(lines)
     tables = "\n".join(f'[[models]]\nname = "{name}"\nendpoint = "local"' for name in models)
     (folder / "plan.toml").write_text(PLAN.format(models=tables, matrix=matrix, order=order))
-    return read_plan(folder / "plan.toml", environ={}).tasks(limit=limit, only=only)
+    source = read_plan(folder / "plan.toml", environ={}).tasks(limit=limit, only=only)
+    assert isinstance(source, TaskSource)
+    return source
 
 
 def ids(tasks: TaskSource, model: int = 0) -> list[str]:
@@ -161,7 +163,9 @@ def test_unknown_single_tasks_and_bad_limits_are_problems(tmp_path: Path):
 def library(folder: Path, matrix: str) -> TaskSource:
     text = plan_template().partition("[tasks.matrix]")[0]
     (folder / "plan.toml").write_text(f"{text}[tasks.matrix]\n{matrix}\n")
-    return read_plan(folder / "plan.toml", environ={}).tasks()
+    source = read_plan(folder / "plan.toml", environ={}).tasks()
+    assert isinstance(source, TaskSource)
+    return source
 
 
 def test_the_library_is_chosen_from_and_not_multiplied(tmp_path: Path):

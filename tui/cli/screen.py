@@ -12,11 +12,12 @@ from typing import Final
 import click
 
 from runner import engine_alive, one_line
-from tui.app import Options, PilotApp
+from tui.app import PilotApp
 from tui.cli.options import ascii_asked
 from tui.cli.showing import say_logout
 from tui.config import Config, config_folder, read_config
 from tui.glyphs import ASCII, Glyphs, choose
+from tui.options import Options
 from tui.probe import ambiguous_cells
 from tui.runview import RunView
 from tui.seen import last_seen, note_seen

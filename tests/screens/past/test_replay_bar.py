@@ -8,8 +8,9 @@ import pytest
 from rig import drawn, themes
 
 from runner import Mark, State, ev
-from tui.app import Options, PilotApp
+from tui.app import PilotApp
 from tui.glyphs import ASCII, UNICODE
+from tui.options import Options
 from tui.runview import RunView
 from tui.source import Position, ReplaySource, Timeline
 from tui.view.replaybar import levels, mark_places, replay_lines
