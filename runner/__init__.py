@@ -56,12 +56,9 @@ from runner.core.verdict import (
 from runner.core.why import BACKOFF_WORDS, DOING, LIMIT_SHORT, LIMIT_WORDS, doing, quantile, why
 
 if TYPE_CHECKING:
-    from runner.charts import Figures, Heat, figures
     from runner.client import Control, command
     from runner.core.incidents import Incident, incident_words
     from runner.core.state.snapshot import copy_state
-    from runner.demo import Demo, Surprise, start_demo, surprises
-    from runner.demo_local import start_local_demo, unscored
     from runner.doctor import (
         Diagnosis,
         Ended,
@@ -87,16 +84,14 @@ if TYPE_CHECKING:
         RunError,
         format_problems,
     )
-    from runner.glance import Glance, glances
-    from runner.history import Cursor, History, Mark, incidents_of
     from runner.hook import Called
     from runner.importing import Imported, import_logs
-    from runner.launch import launch, resume_run
-    from runner.leaving import LogoutWarning, logout_warning
-    from runner.mishaps import Mishap, Mishaps
-    from runner.notebook import events, run, state
-    from runner.probing import Probe, probe_plan, probe_words
-    from runner.reading import (
+    from runner.past.charts import Figures, Heat, figures
+    from runner.past.glance import Glance, glances
+    from runner.past.history import Cursor, History, Mark, incidents_of
+    from runner.past.mishaps import Mishap, Mishaps
+    from runner.past.notebook import events, run, state
+    from runner.past.reading import (
         Reading,
         ask_ping,
         end_of,
@@ -106,6 +101,8 @@ if TYPE_CHECKING:
         state_word,
         task_results,
     )
+    from runner.past.table import ResultList, ResultRow, result_list, results
+    from runner.past.tail import AttemptTail, Bodies, Tail, events_named, events_of, follow
     from runner.rehearse import Script, ScriptError, serve
     from runner.report.groups import Unscored, summary
     from runner.report.judged import judged, run_names, stacked
@@ -119,49 +116,52 @@ if TYPE_CHECKING:
         summary_text,
     )
     from runner.runs import RunInfo, engine_alive, find_run, list_runs, runs_folder
-    from runner.table import ResultList, ResultRow, result_list, results
-    from runner.tail import AttemptTail, Bodies, Tail, events_named, events_of, follow
-    from runner.wrap import start_wrap
+    from runner.start.demo import Demo, Surprise, start_demo, surprises
+    from runner.start.demo_local import start_local_demo, unscored
+    from runner.start.launching import launch, resume_run
+    from runner.start.leaving import LogoutWarning, logout_warning
+    from runner.start.probing import Probe, probe_plan, probe_words
+    from runner.start.wrap import start_wrap
 
 _LAZY: Final = {
-    "AttemptTail": "runner.tail",
-    "Bodies": "runner.tail",
+    "AttemptTail": "runner.past.tail",
+    "Bodies": "runner.past.tail",
     "Control": "runner.client",
     "ControlRefused": "runner.errors",
-    "Cursor": "runner.history",
+    "Cursor": "runner.past.history",
     "Called": "runner.hook",
-    "Demo": "runner.demo",
+    "Demo": "runner.start.demo",
     "Diagnosis": "runner.doctor",
     "Ended": "runner.doctor",
     "EngineGone": "runner.errors",
     "Evaluation": "runner.engine.evaluate",
-    "Figures": "runner.charts",
+    "Figures": "runner.past.charts",
     "Format": "runner.report.text",
     "ForeignDiagnosis": "runner.doctor",
-    "Glance": "runner.glance",
-    "Heat": "runner.charts",
-    "History": "runner.history",
+    "Glance": "runner.past.glance",
+    "Heat": "runner.past.charts",
+    "History": "runner.past.history",
     "Incident": "runner.core.incidents",
-    "LogoutWarning": "runner.leaving",
-    "Mark": "runner.history",
-    "Mishap": "runner.mishaps",
-    "Mishaps": "runner.mishaps",
+    "LogoutWarning": "runner.start.leaving",
+    "Mark": "runner.past.history",
+    "Mishap": "runner.past.mishaps",
+    "Mishaps": "runner.past.mishaps",
     "PilotError": "runner.errors",
     "PlanDocument": "runner.engine.config",
     "PlanError": "runner.errors",
-    "Probe": "runner.probing",
-    "Reading": "runner.reading",
-    "ResultList": "runner.table",
-    "ResultRow": "runner.table",
+    "Probe": "runner.start.probing",
+    "Reading": "runner.past.reading",
+    "ResultList": "runner.past.table",
+    "ResultRow": "runner.past.table",
     "RunError": "runner.errors",
     "RunInfo": "runner.runs",
     "Script": "runner.rehearse",
     "ScriptError": "runner.rehearse",
-    "Surprise": "runner.demo",
-    "Tail": "runner.tail",
+    "Surprise": "runner.start.demo",
+    "Tail": "runner.past.tail",
     "Unscored": "runner.report.groups",
     "VerifyReport": "runner.engine.verify",
-    "ask_ping": "runner.reading",
+    "ask_ping": "runner.past.reading",
     "call_once": "runner.engine.notify",
     "command": "runner.client",
     "copy_state": "runner.core.state.snapshot",
@@ -173,24 +173,24 @@ _LAZY: Final = {
     "foreign_markdown": "runner.doctor",
     "foreign_words": "runner.doctor",
     "idle_trees": "runner.doctor",
-    "logout_warning": "runner.leaving",
-    "end_of": "runner.reading",
+    "logout_warning": "runner.start.leaving",
+    "end_of": "runner.past.reading",
     "engine_alive": "runner.runs",
     "evaluate_file": "runner.engine.evaluate",
-    "events": "runner.notebook",
-    "events_named": "runner.tail",
-    "run": "runner.notebook",
-    "state": "runner.notebook",
-    "events_of": "runner.tail",
-    "figures": "runner.charts",
+    "events": "runner.past.notebook",
+    "events_named": "runner.past.tail",
+    "run": "runner.past.notebook",
+    "state": "runner.past.notebook",
+    "events_of": "runner.past.tail",
+    "figures": "runner.past.charts",
     "find_run": "runner.runs",
-    "follow": "runner.tail",
+    "follow": "runner.past.tail",
     "format_problems": "runner.errors",
-    "glances": "runner.glance",
+    "glances": "runner.past.glance",
     "Imported": "runner.importing",
     "import_logs": "runner.importing",
     "incident_words": "runner.core.incidents",
-    "incidents_of": "runner.history",
+    "incidents_of": "runner.past.history",
     "grid": "runner.report.text",
     "judged": "runner.report.judged",
     "long_form": "runner.report.text",
@@ -201,29 +201,29 @@ _LAZY: Final = {
     "run_names": "runner.report.judged",
     "stacked": "runner.report.judged",
     "side_by_side": "runner.report.text",
-    "launch": "runner.launch",
+    "launch": "runner.start.launching",
     "list_runs": "runner.runs",
     "plan_template": "runner.engine.config",
-    "present": "runner.reading",
-    "probe_plan": "runner.probing",
-    "probe_words": "runner.probing",
+    "present": "runner.past.reading",
+    "probe_plan": "runner.start.probing",
+    "probe_words": "runner.start.probing",
     "read_plan": "runner.engine.config",
-    "read_run": "runner.reading",
-    "read_state": "runner.reading",
-    "result_list": "runner.table",
-    "results": "runner.table",
-    "resume_run": "runner.launch",
+    "read_run": "runner.past.reading",
+    "read_state": "runner.past.reading",
+    "result_list": "runner.past.table",
+    "results": "runner.past.table",
+    "resume_run": "runner.start.launching",
     "runs_folder": "runner.runs",
     "serve": "runner.rehearse",
-    "start_demo": "runner.demo",
-    "start_local_demo": "runner.demo_local",
-    "start_wrap": "runner.wrap",
-    "state_word": "runner.reading",
+    "start_demo": "runner.start.demo",
+    "start_local_demo": "runner.start.demo_local",
+    "start_wrap": "runner.start.wrap",
+    "state_word": "runner.past.reading",
     "summary": "runner.report.groups",
     "summary_text": "runner.report.text",
-    "surprises": "runner.demo",
-    "task_results": "runner.reading",
-    "unscored": "runner.demo_local",
+    "surprises": "runner.start.demo",
+    "task_results": "runner.past.reading",
+    "unscored": "runner.start.demo_local",
     "verify": "runner.engine.verify",
 }
 

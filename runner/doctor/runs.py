@@ -18,7 +18,7 @@ from runner.core.why import doing, why
 from runner.doctor import processes
 from runner.doctor.model import Process, Unread
 from runner.engine.leftovers import bears_mark
-from runner.reading import Reading, read_run
+from runner.past.reading import Reading, read_run
 
 SAMPLE_S: Final = 0.5
 _OVERDUE_S: Final = 10.0

@@ -10,7 +10,7 @@ from typing import Final, Literal
 
 from runner.core.outcomes import SCORED
 from runner.errors import RunError
-from runner.frames import Expr, Frame, pl
+from runner.past.frames import Expr, Frame, pl
 
 Unscored = Literal["exclude", "fail"]
 _Z: Final = 1.959963984540054

@@ -12,10 +12,10 @@ from runner.core import events as ev
 from runner.core.outcomes import FROZE_HOST, KILLED_RETRY, KILLED_USER
 from runner.core.rows import Row
 from runner.errors import RunError
-from runner.frames import Frame, pl
+from runner.past.frames import Frame, pl
+from runner.past.table import one_a_task, results
+from runner.past.tail import events_named
 from runner.runs import LOG
-from runner.table import one_a_task, results
-from runner.tail import events_named
 
 _BODIES: Final = ("messages", "extra", "tool_calls")
 """Gigabytes that no group needs."""
@@ -29,7 +29,7 @@ def judged(run: str | Path) -> Frame:
 
     Raises OSError, `RunError`, or what Arrow says of a damaged part.
     """
-    from runner.table import run_folder
+    from runner.past.table import run_folder
 
     run_dir = run_folder(run)
     return weigh(results(run_dir, attempts=True, columns=COLUMNS), loops_of(run_dir))

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from msgspec import Struct
 
-from runner.frames import Expr, Frame, pl
+from runner.past.frames import Expr, Frame, pl
 from runner.report.groups import Unscored, summary
 from runner.report.text import Format, grid, share
 

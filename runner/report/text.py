@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final, Literal
 
 from runner.core.text import count, duration, latency
-from runner.frames import Frame, pl
+from runner.past.frames import Frame, pl
 
 Format = Literal["table", "md", "csv", "latex", "json", "parquet"]
 FORMATS: Final[tuple[Format, ...]] = ("table", "md", "csv", "latex", "json", "parquet")

@@ -32,7 +32,7 @@ from runner.core.plan import (
 )
 from runner.core.state import State, apply, fold
 from runner.engine.log.reader import chunks
-from runner.history import History
+from runner.past.history import History
 
 pytestmark = [pytest.mark.bench, pytest.mark.timeout(600)]
 
@@ -314,7 +314,7 @@ import sys, threading, time
 from pathlib import Path
 from typing import Any
 import psutil
-from runner.history import History
+from runner.past.history import History
 me, most = psutil.Process(), [0]
 
 def watch():

@@ -22,8 +22,8 @@ from support.running import PACKAGE, Project, Watched, wait_for
 from runner.client import Control
 from runner.core import events as ev
 from runner.core.state import State, WorkerState, fold
+from runner.past.tail import Tail
 from runner.rehearse import Rehearsal, Script
-from runner.tail import Tail
 
 pytestmark = [pytest.mark.bench, pytest.mark.timeout(900)]
 

@@ -9,9 +9,9 @@ import pytest
 from support.running import PACKAGE, Watched, checked, wait_for
 
 from runner.core import events as ev
-from runner.demo_local import TASKS
 from runner.rehearse import local
 from runner.runs import engine_alive
+from runner.start.demo_local import TASKS
 
 
 def run_demo(folder: Path) -> "subprocess.CompletedProcess[str]":

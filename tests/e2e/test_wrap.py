@@ -15,9 +15,9 @@ import pytest
 from support.running import PACKAGE, Watched, checked, wait_for
 
 from runner.core import events as ev
-from runner.launch import resume_run
 from runner.rehearse import Rehearsal, Script
 from runner.runs import engine_alive
+from runner.start.launching import resume_run
 
 KEY = "a-real-key-0123456789abcdef"
 LIMITS = ("limits.first_byte=2", "limits.idle=2", "limits.call=2")

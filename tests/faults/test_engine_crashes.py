@@ -84,8 +84,7 @@ class Reader:
 
 def acknowledged(run: Watched) -> set[int]:
     """Commit numbers of rows that the log says are safe."""
-    kinds = ev.RowsWritten | ev.RowsFound
-    written = [event for event in run.events() if isinstance(event, kinds)]
+    written = [*run.of(ev.RowsWritten), *run.of(ev.RowsFound)]
     return {number for event in written for number in range(event.first, event.last + 1)}
 
 

@@ -13,8 +13,8 @@ from runner import PlanError, RunError, import_logs, judged, results, resume_run
 from runner.core import events as ev
 from runner.core.state import fold
 from runner.engine.log import TranscriptReader
-from runner.history import History
 from runner.importing.workflowbench import Message, grouped, model_of
+from runner.past.history import History
 
 
 def events_of(run_dir):

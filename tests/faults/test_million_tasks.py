@@ -15,8 +15,8 @@ from support.running import PACKAGE, Project, Watched, wait_for
 from runner.core import events as ev
 from runner.engine.task_file import SourceFile
 from runner.errors import PlanError
-from runner.launch import HANDED_OVER_TASKS
 from runner.runs import engine_alive
+from runner.start.launching import HANDED_OVER_TASKS
 
 MILLION = 1_000_000
 FIRST_S = 3.0

@@ -20,9 +20,9 @@ from runner.client import Control
 from runner.core import events as ev
 from runner.core.state import State, fold
 from runner.engine.verify import verify
-from runner.launch import launch, resume_run
 from runner.rehearse import Rehearsal, Script
 from runner.runs import RunInfo, engine_alive
+from runner.start.launching import launch, resume_run
 
 PACKAGE = Path(__file__).resolve().parents[2]
 

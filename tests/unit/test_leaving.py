@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from runner.leaving import Logind, ask_logind, judge, logout_warning
+from runner.start.leaving import Logind, ask_logind, judge, logout_warning
 
 SESSION = "0::/user.slice/user-1000.slice/session-3.scope\n"
 MANAGER = "0::/user.slice/user-1000.slice/user@1000.service/app.slice/tmux.scope\n"

@@ -4,10 +4,12 @@ from pathlib import Path
 
 import click
 
-from runner import RunInfo, command, end_of, engine_alive, one_line
+from runner import RunInfo, command, end_of, engine_alive, plural, one_line
 from tui.cli.options import Shard, ascii_option, named, run_argument, runs_dir_option
 from tui.cli.showing import has_screen, outcome, show
 
+NOT_RUN = "not run"
+"""What `Surprise.got` says of a task that no worker took."""
 TOUR = "tour: something hangs. n finds it, x ends it, r runs it again, ? shows all keys"
 
 
@@ -108,8 +110,12 @@ def demo(headless: bool, quick: bool, workers: int, local_model: bool, runs_dir:
         return 0
     started.close()
     wrong = surprises(run_dir, quick=quick)
+    left_out = sum(item.got == NOT_RUN for item in wrong)
     for item in wrong:
-        click.echo(f"{item.task_id}: {item.got}, rehearsed was {item.wanted}", err=True)
+        if item.got != NOT_RUN:
+            click.echo(f"{item.task_id}: {item.got}, rehearsed was {item.wanted}", err=True)
+    if left_out:
+        click.echo(f"{plural(left_out, 'task')} not run: the demo was ended before", err=True)
     if not wrong:
         click.echo("every task ended as rehearsed")
     return 1 if wrong else 0

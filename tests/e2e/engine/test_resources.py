@@ -7,8 +7,8 @@ import pytest
 from support.running import Project, checked, wait_for
 
 from runner.core import events as ev
-from runner.launch import launch
 from runner.runs import engine_alive
+from runner.start.launching import launch
 
 HOG = """
 def run(task, ctx):

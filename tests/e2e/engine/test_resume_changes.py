@@ -11,8 +11,8 @@ import pytest
 from support.running import PACKAGE, Project, Watched, checked, wait_for
 
 from runner.errors import PlanError, RunChanged, RunLocked
-from runner.launch import start_engine
 from runner.runs import engine_alive
+from runner.start.launching import start_engine
 
 SLOW = 'default = "ok,latency=0.3"'
 
@@ -118,7 +118,7 @@ def test_the_second_engine_on_a_folder_is_refused_with_the_firsts_pid_and_start(
 
 def test_the_transcript_is_sealed_at_the_end_and_bodies_are_read_by_offset(project):
     from runner.core import events as ev
-    from runner.tail import Bodies
+    from runner.past.tail import Bodies
 
     code = """
 def run(task, ctx):
@@ -138,7 +138,8 @@ def run(task, ctx):
     assert live.text(early) == before  # the reader that was open goes on
     texts = [Bodies(run.dir).text(event) for event in run.of(ev.MessageAdded)]
     assert None not in texts
-    asked = {found[0] for text in texts if (found := re.findall(r"hello (t\d+) ", text))}
+    whole = "\n".join(text or "" for text in texts)
+    asked = set(re.findall(r"hello (t\d+) ", whole))
     assert asked == {f"t{number:03d}" for number in range(40)}
     checked(run)
 

@@ -12,7 +12,7 @@ from runner.core.verdict import EngineSeen
 @pytest.fixture(autouse=True)
 def small_pieces(monkeypatch: pytest.MonkeyPatch):
     """The past is read in pieces of 20 kB, so that small runs have many snapshots too."""
-    monkeypatch.setattr("runner.history._PIECE_BYTES", 20_000)
+    monkeypatch.setattr("runner.past.history._PIECE_BYTES", 20_000)
 
 
 def chopped(maker) -> History:
@@ -158,7 +158,7 @@ def test_density_counts_what_happened_where(make_run):
 
 
 def test_snapshots_stay_within_their_memory(lively, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("runner.history.SNAPSHOTS_BYTES", 50_000)
+    monkeypatch.setattr("runner.past.history.SNAPSHOTS_BYTES", 50_000)
     history = chopped(lively)
     assert sum(len(item.data) for item in history._snapshots) < 100_000
     at = lively.made[2000].at

@@ -89,7 +89,7 @@ def task_changes(run_dir: Path, found: "About", now: "PlanDocument") -> str:
 
     The log holds no task that never started, so of those only the number is told.
     """
-    from runner.reading import read_state
+    from runner.past.reading import read_state
 
     try:
         source = now.tasks(limit=found.limit, only=found.only, shard=found.shard)

@@ -102,9 +102,9 @@ def resume_run(run_dir: Path, *, retry: Sequence[str] = (), allow_changed: bool 
     or entry are not what the run began with, and how they differ, unless ``allow_changed``: then
     they are taken as they are now, and ``notes`` say how they differ.
     """
-    from runner.changes import changed_plan, differences
     from runner.engine.durable import write_file
     from runner.engine.folder import PLAN, document_of, load, save
+    from runner.start.changes import changed_plan, differences
 
     found = load(run_dir)
     if found.imported:
@@ -185,6 +185,6 @@ _PLAN_ERROR: Final = errors.PlanError
 
 def _environment() -> dict[str, str]:
     """The user's environment, with the packages of this process importable from any folder."""
-    root = str(Path(__file__).resolve().parents[1])
+    root = str(Path(__file__).resolve().parents[2])
     path = os.environ.get("PYTHONPATH")
     return {**os.environ, "PYTHONPATH": root if not path else f"{root}{os.pathsep}{path}"}

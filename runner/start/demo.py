@@ -22,7 +22,7 @@ from msgspec import Struct
 from runner import launch
 from runner.engine.durable import write_file
 from runner.errors import EngineError, StartFailed
-from runner.reading import task_results
+from runner.past.reading import task_results
 from runner.rehearse.demo import (
     WORKERS,
     as_rehearsed,
@@ -133,7 +133,7 @@ def start_server(command: Sequence[str], timeout_s: float) -> Ready:
 
     `StartFailed` if it has not said that it is ready within ``timeout_s``.
     """
-    root = Path(__file__).resolve().parents[1]
+    root = Path(__file__).resolve().parents[2]
     process = subprocess.Popen(
         command,
         stdin=subprocess.DEVNULL,

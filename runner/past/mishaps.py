@@ -10,7 +10,7 @@ from msgspec import Struct, field
 
 from runner.core import events as ev
 from runner.core.outcomes import is_scored
-from runner.tail import Tail
+from runner.past.tail import Tail
 
 _EXAMPLES = 5
 

@@ -1,7 +1,7 @@
 """What commands ask of a run folder, whether its engine lives or not: a moment, an end, results.
 
-Apart from `runner.history`, which keeps an index for walking about in the past: a command asks once
-and leaves, so here the log is folded from its first line and nothing is remembered.
+Apart from `runner.past.history`, which keeps an index for walking about in the past: a command
+asks once and leaves, so here the log is folded from its first line and nothing is remembered.
 """
 
 import os
@@ -15,8 +15,8 @@ from runner.core.outcomes import is_scored
 from runner.core.state import State, apply
 from runner.core.verdict import ENGINE_SILENT_S, EngineSeen
 from runner.errors import EngineGone, RunError
+from runner.past.tail import Tail
 from runner.runs import LOG, engine_alive
-from runner.tail import Tail
 
 PING_S: Final = 1.5
 _END_BYTES: Final = 64 * 1024

@@ -11,9 +11,9 @@ from msgspec import Struct
 
 from runner.core.outcomes import OUTCOMES
 from runner.core.rows import Row
-from runner.frames import Frame, pl
+from runner.past.frames import Frame, pl
+from runner.past.table import results
 from runner.report.groups import summary
-from runner.table import results
 
 _COLUMNS: Final = tuple(
     name

@@ -1,7 +1,7 @@
 """Following a run from outside: events as they are written, one attempt's events, bodies.
 
-Apart from the engine's log package, which knows bytes only, and from `runner.history`, which knows
-the past: this is what a viewer polls. Nothing here waits or writes.
+Apart from the engine's log package, which knows bytes only, and from `runner.past.history`, which
+knows the past: this is what a viewer polls. Nothing here waits or writes.
 """
 
 import json

@@ -18,8 +18,8 @@ from runner.core.incidents import Incident, IncidentKind, Incidents, incident_wo
 from runner.core.state import State, apply, fold
 from runner.core.state.snapshot import decode_state, encode_state
 from runner.engine.log import LogReader
+from runner.past.tail import events_of
 from runner.runs import LOG
-from runner.tail import events_of
 
 SNAPSHOT_EVENTS: Final = 10_000
 SNAPSHOT_BYTES: Final = 1_400_000

@@ -12,11 +12,11 @@ from typing import Final
 from runner.core import events as ev
 from runner.core.state import State
 from runner.errors import EngineError, RunError
-from runner.launch import launch
-from runner.reading import read_state
+from runner.past.reading import read_state
+from runner.past.table import run_folder
+from runner.past.tail import Tail
 from runner.runs import LOG, RunInfo, about, engine_alive, runs_folder
-from runner.table import run_folder
-from runner.tail import Tail
+from runner.start.launching import launch
 
 POLL_S: Final = 0.2
 

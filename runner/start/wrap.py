@@ -23,11 +23,11 @@ from msgspec import Struct
 
 from runner.client import command
 from runner.core.wrapping import VARIABLE, Door
-from runner.demo import bypass_proxies
 from runner.engine.durable import write_file
 from runner.errors import EngineError, EngineGone, StartFailed
-from runner.launch import ENGINE_LOG, launch
 from runner.runs import RunInfo, engine_alive
+from runner.start.demo import bypass_proxies
+from runner.start.launching import ENGINE_LOG, launch
 
 WORKERS: Final = 32
 PLANS: Final = ".wrap"

@@ -14,12 +14,12 @@ from pathlib import Path
 from typing import Final
 
 from runner.core.outcomes import is_scored
-from runner.demo import IDLE_EXIT_S, PLANS, Demo, Surprise, bypass_proxies, start_server
 from runner.engine.durable import write_file
 from runner.errors import EngineError, StartFailed
-from runner.launch import launch
-from runner.reading import task_results
+from runner.past.reading import task_results
 from runner.rehearse import local
+from runner.start.demo import IDLE_EXIT_S, PLANS, Demo, Surprise, bypass_proxies, start_server
+from runner.start.launching import launch
 
 TASKS: Final = 6
 _START_S: Final = 90.0

@@ -12,7 +12,7 @@ from msgspec import Struct
 
 from runner.core.outcomes import SCORED
 from runner.engine.results.read import read_frame
-from runner.frames import Expr, Frame, pl
+from runner.past.frames import Expr, Frame, pl
 from runner.runs import RunInfo, find_run, runs_folder
 
 RESULTS: Final = "results"

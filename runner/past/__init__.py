@@ -1,0 +1,1 @@
+"""Reading runs from their folders: log, transcript, results. Nothing here writes or steers."""
