@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from runner import RunInfo, command, end_of, engine_alive, plural, one_line
+from runner import RunInfo, command, end_of, engine_alive, one_line, plural
 from tui.cli.options import Shard, ascii_option, named, run_argument, runs_dir_option
 from tui.cli.showing import has_screen, outcome, show
 
