@@ -11,8 +11,9 @@ from typing import ClassVar, Protocol, runtime_checkable
 from textual.app import App
 from textual.binding import Binding, BindingType
 
-from runner import apply
+from runner import apply, troubles, verdict
 from tui.actions import Play
+from tui.attention import Attention
 from tui.keys import BY_ID, COMMANDS, KEYS, Key, remapped
 from tui.options import Options
 from tui.orders import Orders
@@ -99,6 +100,7 @@ class PilotApp(WireMixin, App[str]):
         self.orders = Orders(self)
         self.seen = options.seen
         self._blurred = False
+        self._attention = Attention()
         self._frame = 0
         self._notice_until = 0
 
@@ -204,9 +206,23 @@ class PilotApp(WireMixin, App[str]):
         if now:
             self.view.now = now
         self.view.engine = self.source.engine()
+        self._call_a_person()
         for screen in self.screen_stack[-2:]:
             if screen.is_mounted and isinstance(screen, Redraws):
                 screen.redraw()
+
+    def _call_a_person(self) -> None:
+        """Ring where new trouble begins while the terminal is not looked at; never in a replay."""
+        view = self.view
+        if view.kind == "replay":
+            return
+        said = self._attention.call(
+            troubles(view.state, view.now),
+            verdict(view.state, view.now, view.engine).text,
+            blurred=self._blurred,
+        )
+        if said and self._driver is not None:
+            self._driver.write(said)
 
     def notice(self, text: str) -> None:
         """Show one line for some seconds."""
