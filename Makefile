@@ -9,8 +9,8 @@ SHELL := /bin/sh
 unexport PYTHONHOME PYTHONPATH VIRTUAL_ENV
 
 PY := .venv/bin/python
-# Most tests wait for processes and deadlines, so two at a time even on two busy cores.
-JOBS ?= 2
+# Most tests wait for processes and deadlines, so three at a time even on two cores.
+JOBS ?= 3
 ARGS ?=
 
 help: ## show this list

@@ -38,7 +38,7 @@ _AZURE_VERSION: Final = "2024-10-21"
 _OPEN_S: Final = 30.0
 _END_S: Final = 15.0
 _POLL_S: Final = 0.05
-_EXEC: Final = str(Path(__file__).with_name("host") / "launch.py")
+_EXEC: Final = str(Path(__file__).parents[1] / "host" / "launch.py")
 
 
 class Wrapped(Struct, frozen=True):

@@ -174,7 +174,7 @@ class Watched:
 
     def pids(self) -> list[int]:
         """Every process that bears this run's mark."""
-        mark = f"PILOT_RUN={self.dir.name}".encode()
+        mark = f"PILOT_RUN_DIR={self.dir}".encode()
         found: list[int] = []
         for entry in Path("/proc").iterdir():
             if entry.name.isdigit():
