@@ -15,7 +15,8 @@ Alarm = Literal["calm", "notice", "trouble", "needs_you"]
 """How loud the sentence is; red is for ``needs_you`` alone."""
 
 ENGINE_LATE_S: Final = 1.0
-ENGINE_SILENT_S: Final = 2.0
+ENGINE_SILENT_S: Final = 1.6
+"""Viewers ask once a second, so this is one missed answer and some; on every screen within 2 s."""
 
 
 class EngineSeen(NamedTuple):

@@ -105,7 +105,7 @@ def test_an_engine_that_is_gone_or_silent_is_louder_than_all_else() -> None:
     story.emit(ev.RowsFailed(error="full", waiting=1))
     assert told(story, engine=GONE).text.startswith("ENGINE GONE. 0 results safe.")
     assert told(story, engine=SILENT).text == "ENGINE SILENT 2s: numbers below are old"
-    assert told(story, engine=EngineSeen(silent_s=1.99)).text.startswith("NEEDS YOU")
+    assert told(story, engine=EngineSeen(silent_s=1.59)).text.startswith("NEEDS YOU")
 
 
 def test_the_end_sums_up_and_no_engine_is_missed_then() -> None:
