@@ -14,7 +14,7 @@ import click
 from runner import engine_alive, one_line
 from tui.app import PilotApp
 from tui.cli.options import ascii_asked
-from tui.cli.showing import say_logout
+from tui.cli.parting import say_logout
 from tui.config import Config, config_folder, read_config
 from tui.glyphs import ASCII, Glyphs, choose
 from tui.options import Options

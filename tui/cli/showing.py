@@ -9,7 +9,8 @@ from pathlib import Path
 
 import click
 
-from runner import RunInfo, end_of, engine_alive, logout_warning
+from runner import RunInfo, end_of, engine_alive
+from tui.cli.parting import attach_line, say_logout
 
 STOPPED = 3
 
@@ -34,18 +35,6 @@ def show(info: RunInfo, *, headless: bool, detach: bool, note: str = "") -> int:
 
         return tell_run(info.run_dir, owner=True)
     return dashboard(info.run_dir, note=note)
-
-
-def attach_line(info: RunInfo) -> str:
-    """What to type to see the run again, from any folder: its id is in the user's list."""
-    return f"pilot-tui attach {info.run_id}"
-
-
-def say_logout(run_id: str, run_dir: Path) -> None:
-    """Say it where a logout would end the run, with the command that prevents it."""
-    warning = logout_warning(run_id, run_dir)
-    if warning is not None:
-        click.echo(f"careful: {warning.text}. To prevent it:\n  {warning.command}", err=True)
 
 
 def dashboard(run_dir: Path, *, read_only: bool = False, note: str = "") -> int:
