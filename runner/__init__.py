@@ -103,6 +103,7 @@ if TYPE_CHECKING:
     )
     from runner.past.table import ResultList, ResultRow, result_list, results
     from runner.past.tail import AttemptTail, Bodies, Tail, events_named, events_of, follow
+    from runner.past.until import IncidentsUntil
     from runner.rehearse import Script, ScriptError, serve
     from runner.report.groups import Unscored, summary
     from runner.report.judged import judged, run_names, stacked
@@ -115,7 +116,7 @@ if TYPE_CHECKING:
         side_by_side,
         summary_text,
     )
-    from runner.runs import RunInfo, engine_alive, find_run, list_runs, runs_folder
+    from runner.runs import RunInfo, engine_alive, find_run, home_folder, list_runs, runs_folder
     from runner.start.demo import Demo, Surprise, start_demo, surprises
     from runner.start.demo_local import start_local_demo, unscored
     from runner.start.launching import launch, resume_run
@@ -148,12 +149,13 @@ _HOMES: Final = {
     ),
     "runner.past.table": "ResultList ResultRow result_list results",
     "runner.past.tail": "AttemptTail Bodies Tail events_named events_of follow",
+    "runner.past.until": "IncidentsUntil",
     "runner.rehearse": "Script ScriptError serve",
     "runner.report.groups": "Unscored summary",
     "runner.report.judged": "judged run_names stacked",
     "runner.report.phases": "phase_frame phase_tables phase_text",
     "runner.report.text": "Format grid long_form parquet_bytes side_by_side summary_text",
-    "runner.runs": "RunInfo engine_alive find_run list_runs runs_folder",
+    "runner.runs": "RunInfo engine_alive find_run home_folder list_runs runs_folder",
     "runner.start.demo": "Demo Surprise start_demo surprises",
     "runner.start.demo_local": "start_local_demo unscored",
     "runner.start.launching": "launch resume_run",
@@ -206,6 +208,7 @@ __all__ = [
     "HostState",
     "Imported",
     "Incident",
+    "IncidentsUntil",
     "LogoutWarning",
     "Mark",
     "Mishap",
@@ -268,6 +271,7 @@ __all__ = [
     "glances",
     "grid",
     "health",
+    "home_folder",
     "idle_trees",
     "import_logs",
     "incident_words",

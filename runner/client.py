@@ -4,8 +4,10 @@ Apart from the engine because any process of the same user may use it: screens, 
 call blocks for its answer, so screens make it from their source thread.
 """
 
+import contextlib
 import json
 import socket
+import time
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, cast
@@ -14,6 +16,8 @@ from runner.errors import ControlRefused, EngineGone
 
 ANSWER_S = 12.0
 """Longer than the 10 s after which the engine answers ``pending`` by itself."""
+_QUEUE_S = 0.02
+"""Between two tries to get a place in the queue of an engine that many call at once."""
 
 
 def socket_path(run_dir: Path) -> Path:
@@ -33,11 +37,23 @@ class Control:
         self._socket.settimeout(timeout_s)
         self._buffer = b""
         try:
-            self._socket.connect(str(socket_path(run_dir)))
+            self._connect(str(socket_path(run_dir)), time.monotonic() + timeout_s)
         except OSError as error:
             self._socket.close()
             why = error.strerror or error  # a path too long has no errno
             raise EngineGone(f"no engine answers for {run_dir.name}: {why}") from error
+
+    def _connect(self, path: str, until: float) -> None:
+        """Connect; wait for a place in the queue, which the kernel does not for such sockets."""
+        while True:
+            try:
+                self._socket.connect(path)
+            except BlockingIOError:
+                if time.monotonic() > until:
+                    raise
+                time.sleep(_QUEUE_S)
+            else:
+                return
 
     def __enter__(self) -> Self:
         return self
@@ -58,7 +74,8 @@ class Control:
         """The engine's answer to ``{"op": op, ...}``; `EngineGone` if it breaks off."""
         line = json.dumps({"op": op, **fields}).encode() + b"\n"
         try:
-            self._socket.sendall(line)
+            with contextlib.suppress(BrokenPipeError):  # who hangs up says why before
+                self._socket.sendall(line)
             while b"\n" not in self._buffer:
                 data = self._socket.recv(65536)
                 if not data:

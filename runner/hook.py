@@ -9,10 +9,11 @@ import os
 import select
 import signal
 import subprocess
+import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import IO, Final, NamedTuple
 
 LIMIT_S: Final = 30.0
 MOST_OUTPUT_BYTES: Final = 16 * 1024
@@ -52,7 +53,7 @@ class Hook:
         assert process.stdout is not None
         with process.stdout:
             output = self._read(process.stdout.fileno(), began + limit_s)
-            by_itself = self._wait_unreaped(process.pid, began + limit_s)
+            by_itself = self._wait_unreaped(process, began + limit_s)
             # The leader is not reaped yet, so the number of its group cannot be another's.
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
@@ -65,21 +66,16 @@ class Hook:
 
     def _start(self, message: bytes) -> "subprocess.Popen[bytes]":
         """A file in memory as its input: a program that does not read it holds nobody up."""
-        handle = os.memfd_create("message")
-        try:
-            os.write(handle, message)
-            os.lseek(handle, 0, os.SEEK_SET)
+        with _message_file(message) as file:
             return subprocess.Popen(
                 self._argv,
-                stdin=handle,
+                stdin=file,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
                 cwd=self._folder if self._folder.is_dir() else "/",
                 env=self._environment,
                 start_new_session=True,
             )
-        finally:
-            os.close(handle)
 
     def _read(self, pipe: int, until: float) -> bytes:
         """Its output until all who hold it have ended, or until we do not wait any longer."""
@@ -93,10 +89,9 @@ class Hook:
             kept += data[: MOST_OUTPUT_BYTES - len(kept)]
         return bytes(kept)
 
-    def _wait_unreaped(self, pid: int, until: float) -> bool:
+    def _wait_unreaped(self, process: "subprocess.Popen[bytes]", until: float) -> bool:
         """Whether the program ended by itself."""
-        options = os.WEXITED | os.WNOHANG | os.WNOWAIT
-        while os.waitid(os.P_PID, pid, options) is None:
+        while not _has_ended(process):
             if not self._waits(until):
                 return False
             time.sleep(_LOOK_S / 5)
@@ -104,6 +99,25 @@ class Hook:
 
     def _waits(self, until: float) -> bool:
         return not self._killed and time.monotonic() < until
+
+
+def _message_file(message: bytes) -> IO[bytes]:
+    """The message as a file to be read: in memory, or unnamed on a disk where that is not there."""
+    if hasattr(os, "memfd_create"):
+        file: IO[bytes] = os.fdopen(os.memfd_create("message"), "w+b")
+    else:
+        file = tempfile.TemporaryFile()  # noqa: SIM115  the caller closes it
+    file.write(message)
+    file.seek(0)
+    return file
+
+
+def _has_ended(process: "subprocess.Popen[bytes]") -> bool:
+    """Whether it has ended: without reaping it, but on macOS before Python 3.13."""
+    if not hasattr(os, "waitid"):
+        return process.poll() is not None
+    options = os.WEXITED | os.WNOHANG | os.WNOWAIT
+    return os.waitid(os.P_PID, process.pid, options) is not None
 
 
 def _words(code: int) -> str:

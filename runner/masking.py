@@ -6,13 +6,15 @@ that this process really holds, and whatever looks like one in a header.
 
 import json
 import re
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final, cast
 
 MASK: Final = "***"
 _MIN_CHARS: Final = 8
 """Shorter keys ("dummy", "x") are no secrets, and masking them would garble ordinary words."""
 _LOOKS_LIKE_KEY: Final = re.compile(
-    r"(?i)(\b(?:bearer|basic)\s+|\b(?:api[-_]?key|authorization)['\"]?\s*[:=]\s*['\"]?)"
+    r"(?i)(\b(?:bearer|basic)\s+|\b(?:api[-_]?key|authorization)['\"]?\s*[:=]\s*['\"]?"
+    r"|--(?:[\w-]+-)?(?:key|token|password|secret)[= ])"  # as command lines have it
     r"([A-Za-z0-9._~+/=-]{8,})|\bsk-[A-Za-z0-9_-]{16,}"
 )
 
@@ -23,10 +25,20 @@ class Secrets:
     def __init__(self) -> None:
         self._keys: tuple[str, ...] = ()
         self._bytes: tuple[bytes, ...] = ()
+        self.on_new: Callable[[str], None] | None = None
+        """Told of each new key, before it is hidden here."""
+
+    def add_variables(self, names: Iterable[str], environ: Mapping[str, str]) -> None:
+        """Hide the values of these variables."""
+        for name in names:
+            self.add(environ.get(name, ""))
 
     def add(self, key: str) -> None:
-        """Hide this key from now on."""
+        """Hide this key from now on, with or without the blanks around it."""
+        key = key.strip()
         if len(key) >= _MIN_CHARS and key not in self._keys:
+            if self.on_new is not None:
+                self.on_new(key)
             forms = {key, json.dumps(key)[1:-1], *self._keys}  # as it stands, and inside JSON
             self._keys = tuple(sorted(forms, key=len, reverse=True))
             self._bytes = tuple(form.encode("utf-8", "surrogatepass") for form in self._keys)

@@ -16,6 +16,8 @@ from runner.errors import RunAmbiguous, RunNotFound
 LOCK = "run.lock"
 LOG = "events.jsonl"
 ABOUT = "run.json"
+_NAME_CHARS = 60
+"""More of a name than this is repeated in no message."""
 
 
 class RunInfo(Struct, kw_only=True):
@@ -51,8 +53,18 @@ def runs_folder(given: str | None = None) -> Path:
 
 def known_list() -> Path:
     """The list of this user's runs, one absolute folder a line, wherever they were started."""
-    state = os.environ.get("XDG_STATE_HOME") or str(Path.home() / ".local" / "state")
+    state = os.environ.get("XDG_STATE_HOME") or str(home_folder() / ".local" / "state")
     return Path(state) / "pilot-tui" / "runs"
+
+
+def home_folder() -> Path:
+    """The user's home; the temporary folder for a user who has none, as in some containers."""
+    try:
+        return Path.home()
+    except RuntimeError:
+        import tempfile
+
+        return Path(tempfile.gettempdir()) / f"pilot-tui-{os.getuid()}"
 
 
 def engine_alive(run_dir: Path) -> bool:
@@ -121,25 +133,37 @@ def find_run(name: str | None, folder: Path) -> RunInfo:
     if name and ("/" in name or name == "."):
         info = about(Path(name).absolute())
         if info is None:
-            raise RunNotFound(f"{name} is not a run folder")
+            raise RunNotFound(f"{_short(name)} is not a run folder; pilot-tui ls lists yours")
         return info
     runs = list_runs(folder)
     if not name:
-        return _only([info for info in runs if info.live], "a live run", folder)
+        live = [info for info in runs if info.live]
+        if not live:
+            raise RunNotFound("there is no live run; name another one: pilot-tui ls lists them")
+        return _only(live, "a live run", runs, folder)
     if name == "latest":
         if not runs:
-            raise RunNotFound(f"there is no run in {folder}")
+            raise RunNotFound(f"there is no run in {folder}; begin with: pilot-tui demo")
         return max(runs, key=lambda info: info.created)
     exact = [info for info in runs if info.run_id == name]
-    return (
-        exact[0] if exact else _only([r for r in runs if r.run_id.startswith(name)], name, folder)
-    )
+    if exact:
+        return exact[0]
+    return _only([info for info in runs if info.run_id.startswith(name)], name, runs, folder)
 
 
-def _only(found: list[RunInfo], wanted: str, folder: Path) -> RunInfo:
+def _only(found: list[RunInfo], wanted: str, runs: list[RunInfo], folder: Path) -> RunInfo:
     if not found:
-        raise RunNotFound(f"there is no run {wanted!r} in {folder} or in the list of your runs")
+        import difflib  # 5 ms that only a mistake needs
+
+        text = f"there is no run {_short(wanted)!r} in {folder} or in the list of your runs"
+        near = difflib.get_close_matches(wanted[:_NAME_CHARS], [info.run_id for info in runs], 1)
+        hint = f"did you mean {near[0]}?" if near else "pilot-tui ls lists them"
+        raise RunNotFound(f"{text}; {hint}")
     if len(found) > 1:
         names = ", ".join(info.run_id for info in found[:5])
-        raise RunAmbiguous(f"{wanted!r} means {len(found)} runs: {names}")
+        raise RunAmbiguous(f"{_short(wanted)!r} means {len(found)} runs: {names}")
     return found[0]
+
+
+def _short(name: str) -> str:
+    return name if len(name) <= _NAME_CHARS else name[:_NAME_CHARS] + "…"

@@ -21,7 +21,7 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "tests" / "screens"))
 
 from rig import app_on  # noqa: E402  # the path above is what makes it importable
-from scene import fleet_log, small_log, view_of, write_run  # noqa: E402
+from scene import START, fleet_log, small_log, view_of, write_run  # noqa: E402
 from textual.pilot import Pilot  # noqa: E402
 
 from tui.app import PilotApp  # noqa: E402
@@ -29,8 +29,8 @@ from tui.runview import RunView  # noqa: E402
 from tui.source import ReplaySource  # noqa: E402
 
 FOLDER = ROOT / "screenshots"
-REPLAYED_S = 12.0
-"""The replay stands so long before the end of the run."""
+REPLAYED_AT = START + 1_632
+"""The replay stands in the middle of the hang of an endpoint."""
 SETTLE_S = 10.0
 """What is read in the background is there after this time at most."""
 
@@ -53,10 +53,11 @@ def _shots() -> list[Shot]:
     pages: tuple[tuple[str, tuple[str, ...], str], ...] = (
         ("attempt", ("enter",), "test suite now"),
         ("endpoints", ("2",), "azure-eu"),
-        ("results", ("3",), "sympy-20590-e"),
+        ("results", ("3",), "RESULTS 395"),
         ("incidents", ("4",), "azure-us"),
         ("errors", ("5",), "deadline"),
         ("report", ("6",), "optimal"),
+        ("palette", ("colon", *"st"), "stack"),
     )
     return [
         Shot("run-120x40-dark"),
@@ -91,9 +92,9 @@ def _still(shot: Shot, run_dir: Path) -> PilotApp:
 
 
 def _replayed(run_dir: Path) -> PilotApp:
-    """The app on a replay that stands shortly before the end of the run."""
+    """The app on a replay that stands where something went wrong."""
     view = RunView(run_dir, kind="replay", read_only=True)
-    source = ReplaySource(run_dir, at=fleet_log()[-1].at - REPLAYED_S, playing=False)
+    source = ReplaySource(run_dir, at=REPLAYED_AT, playing=False)
     return PilotApp(view, source)
 
 
@@ -106,10 +107,18 @@ async def _settled(app: PilotApp, pilot: Pilot[str], shot: Shot) -> None:
         app.frame()
         await pilot.pause()
         now = app.export_screenshot(simplify=True)
-        if now == last and (not shot.waits_for or _has(now, shot.waits_for)):
+        if now == last and _read_whole(app) and _has(now, shot.waits_for):
             return
         last = now
     raise TimeoutError(f"{shot.name}: {shot.waits_for!r} did not come to the screen")
+
+
+def _read_whole(app: PilotApp) -> bool:
+    """Whether a replay has read its log to the end: its graph grows until then."""
+    timeline = app.view.timeline
+    return app.view.kind != "replay" or (
+        timeline is not None and timeline.last_at == fleet_log()[-1].at
+    )
 
 
 def _has(svg: str, words: str) -> bool:

@@ -60,8 +60,8 @@ class Actions(Protocol):
         """Any other order of the control socket, already confirmed; its answer becomes a notice."""
         ...
 
-    def open_attempt(self, attempt_id: str) -> None:
-        """Show one attempt."""
+    def open_attempt(self, attempt_id: str, *, stack: bool = False) -> None:
+        """Show one attempt; ``stack``: where its thread is now, else what is said in it."""
         ...
 
     def open_screen(self, key: str) -> None:
@@ -84,7 +84,10 @@ class Actions(Protocol):
         ...
 
     def replay(self, at: float | None) -> None:
-        """Show this run's past from the moment ``at`` on; None goes back to the present."""
+        """Show this run's past from the moment ``at`` on; None goes back to the present.
+
+        Where there is no present, because the run has ended, to its end.
+        """
         ...
 
     def play(self, order: Play, value: float = 0.0) -> None:

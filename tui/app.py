@@ -6,22 +6,24 @@ second the clock of the view is set and the screen on top redraws what changed.
 
 import gc
 from collections.abc import Callable, Sequence
-from typing import ClassVar, Protocol, runtime_checkable
+from typing import ClassVar
 
 from textual.app import App
+from textual.await_complete import AwaitComplete
 from textual.binding import Binding, BindingType
 
-from runner import apply, troubles, verdict
+from runner import fold
 from tui.actions import Play
 from tui.attention import Attention
-from tui.keys import BY_ID, COMMANDS, KEYS, Key, remapped
+from tui.keys import BY_ID, KEYS, Key, remapped
 from tui.options import Options
 from tui.orders import Orders
 from tui.runview import Kind, RunView
 from tui.screens import SCREENS
-from tui.screens.base import RunViewScreen
-from tui.screens.dialogs import Ask, Prompt
+from tui.screens.base import RunViewScreen, redraw_in_sight
+from tui.screens.dialogs import Ask
 from tui.screens.help import Help
+from tui.screens.palette import Palette
 from tui.screens.run import RunScreen
 from tui.seen import incidents_since, since_words
 from tui.source import (
@@ -38,6 +40,10 @@ from tui.source import (
     Timeline,
 )
 from tui.theme import DEFAULT
+from tui.view.footer import counting
+from tui.view.header import say
+from tui.view.look import in_trouble
+from tui.view.palette import entries
 from tui.view.words import NO_RUN
 from tui.wire import WireMixin
 
@@ -51,15 +57,6 @@ def _action(key: Key) -> str:
     screen = key.shown if key.id.startswith("screen_") and key.shown != "1" else ""
     screen = "L" if key.id == "limits" else screen
     return f"open_key({screen!r})" if screen else key.id
-
-
-@runtime_checkable
-class Redraws(Protocol):
-    """A screen that can draw what changed."""
-
-    def redraw(self) -> None:
-        """Draw what changed since the last call."""
-        ...
 
 
 class PilotApp(WireMixin, App[str]):
@@ -101,6 +98,7 @@ class PilotApp(WireMixin, App[str]):
         self.seen = options.seen
         self._blurred = False
         self._attention = Attention()
+        self._to_ring = ""
         self._frame = 0
         self._notice_until = 0
 
@@ -146,8 +144,7 @@ class PilotApp(WireMixin, App[str]):
         view = self.view
         match message:
             case Events(events):
-                for event in events:
-                    apply(view.state, event)
+                fold(events, view.state)
             case Loaded(state):
                 view.state = state
                 self.frame()
@@ -206,23 +203,20 @@ class PilotApp(WireMixin, App[str]):
         if now:
             self.view.now = now
         self.view.engine = self.source.engine()
-        self._call_a_person()
-        for screen in self.screen_stack[-2:]:
-            if screen.is_mounted and isinstance(screen, Redraws):
-                screen.redraw()
+        with self.view.still():
+            self._call_a_person()
+            redraw_in_sight(self.screen_stack)
 
     def _call_a_person(self) -> None:
         """Ring where new trouble begins while the terminal is not looked at; never in a replay."""
         view = self.view
         if view.kind == "replay":
             return
-        said = self._attention.call(
-            troubles(view.state, view.now),
-            verdict(view.state, view.now, view.engine).text,
-            blurred=self._blurred,
-        )
-        if said and self._driver is not None:
-            self._driver.write(said)
+        said = self._attention.call(in_trouble(view), say(view).text, blurred=self._blurred)
+        self._to_ring = said or self._to_ring
+        if self._to_ring and self._driver is not None and self.wire_free():
+            self._driver.write(self._to_ring)
+            self._to_ring = ""
 
     def notice(self, text: str) -> None:
         """Show one line for some seconds."""
@@ -240,6 +234,11 @@ class PilotApp(WireMixin, App[str]):
         self.frame()
 
     # -------------------------------------------------------------------------------- screens
+
+    def pop_screen(self) -> AwaitComplete:
+        """Leave a screen; the one below comes back as things are now, not as they were."""
+        redraw_in_sight(self.screen_stack[:-1])
+        return super().pop_screen()
 
     def show_screen(self, screen: RunViewScreen) -> None:
         """Put a screen over the run screen."""
@@ -328,9 +327,11 @@ class PilotApp(WireMixin, App[str]):
         self.orders.start_engine()
 
     def action_commands(self) -> None:
-        """A command by name."""
-        names = "  ".join(command.name for command in COMMANDS)
-        self.push_screen(Prompt(f":  {names}, or the name of a key's action"), self._command)
+        """A command by name, out of those that do something here."""
+        here = set(self.screen.active_bindings)
+        keys = [key for key in counting(self.view, self.key_table) if here & {*key.keys.split(",")}]
+        themes = [(theme.name, theme.about) for theme in self.options.themes.values()]
+        self.push_screen(Palette(entries(keys, themes)), self._command)
 
     def _command(self, line: str | None) -> None:
         if line:

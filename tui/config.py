@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast, get_args
 
+from runner import home_folder
 from tui.keys import remapped
 from tui.view.look import Mode
 
@@ -27,7 +28,7 @@ class Config:
 
 def config_folder(environ: Mapping[str, str]) -> Path:
     """``$XDG_CONFIG_HOME/pilot-tui``, else ``~/.config/pilot-tui``."""
-    base = environ.get("XDG_CONFIG_HOME") or str(Path.home() / ".config")
+    base = environ.get("XDG_CONFIG_HOME") or str(home_folder() / ".config")
     return Path(base) / "pilot-tui"
 
 

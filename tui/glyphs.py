@@ -27,6 +27,8 @@ class Glyphs:
     mark: str
     more: str
     levels: str
+    up: str
+    down: str
     enter: str
     arrows: str
 
@@ -57,6 +59,8 @@ UNICODE: Final = Glyphs(
     mark="◆",
     more="…",
     levels="▁▂▃▄▅▆▇█",
+    up="↑",
+    down="↓",
     enter="enter",
     arrows="arrows",
 )
@@ -86,6 +90,8 @@ ASCII: Final = Glyphs(
     mark="*",
     more="~",
     levels="_.:-=+*#",
+    up="^",
+    down="v",
     enter="enter",
     arrows="arrows",
 )

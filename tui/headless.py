@@ -54,6 +54,7 @@ class Headless:
         self._heard = time.monotonic()
         self._alive = True
         self._stopping = False
+        self._mute = False
 
     def run(self) -> int:
         """Tell the run until it ends; the exit code. 3 within two seconds if its engine is lost."""
@@ -161,10 +162,19 @@ class Headless:
             _note(str(error))
 
     def _say(self, lines: list[str]) -> None:
-        for line in lines:
-            self._out.write(line + "\n")
-        if lines:
+        """Print. A full disk loses lines, not the run's exit code; a reader that left is an end."""
+        if not lines or self._mute:
+            return
+        try:
+            self._out.write("".join(f"{line}\n" for line in lines))
             self._out.flush()
+        except BrokenPipeError:
+            if engine_alive(self._run_dir):
+                _note(f"nobody reads this; the run goes on: pilot-tui attach {self._run_dir.name}")
+            raise
+        except OSError as error:
+            self._mute = True
+            _note(f"no more lines: {error.strerror}; the run is followed to its end")
 
 
 def tell_run(run_dir: Path, *, owner: bool) -> int:

@@ -34,7 +34,7 @@ class Key(NamedTuple):
 KEYS: Final[tuple[Key, ...]] = (
     Key("move", "up,down", "arrows", "move", "move the pointer; PgUp PgDn Home End too"),
     Key("open", "enter", "enter", "open", "open what the pointer is on", "fleet", 11),
-    Key("back", "escape", "esc", "back", "back; clears a filter and marks", "all", 0),
+    Key("back", "escape", "esc", "back", "back; clears filter, marks; ends a replay", "all", 0),
     Key("kill", "x", "x", "kill", "end the attempt (asks)", "fleet", 9, acts=True),
     Key(
         "retry",
@@ -58,6 +58,8 @@ KEYS: Final[tuple[Key, ...]] = (
         5,
     ),
     Key("filter", "slash", "/", "find", "filter: text, model:, state:, label:, sort:", "fleet", 5),
+    Key("sort", "S,f6", "S", "sort", "order by what comes next, or click a head", "fleet", 6),
+    Key("invert", "I", "I", "turn round", "the order the other way round", "fleet"),
     Key("view", "v", "v", "view", "cards, rows, board, strip", "fleet", 7),
     Key("workers", "w", "w", "workers", "change the number of workers", "fleet", 12, acts=True),
     Key(
@@ -77,12 +79,12 @@ KEYS: Final[tuple[Key, ...]] = (
     Key("screen_5", "5", "5", "errors", "errors by cause", "all", 4),
     Key("screen_6", "6", "6", "report", "success, latency and outcomes", "all", 4),
     Key("screen_0", "0", "0", "runs", "your runs", "all", 22),
-    Key("stack", "s", "s", "stack", "where its thread is now", "fleet", 21),
+    Key("stack", "s", "s", "stack", "its stack: where it is now", "fleet", 21),
     Key("pager", "o", "o", "pager", "read the transcript in the pager", "attempt", 12),
     Key("follow", "f", "f", "follow", "follow what comes", "attempt", 12),
     Key("tab", "tab", "tab", "tabs", "talk, calls, tools, stack, output, events", "attempt", 9),
     Key("other", "left,right", "left right", "other", "busy worker before, after", "attempt", 14),
-    Key("sort", "left,right", "left right", "order", "another order", "results", 10),
+    Key("order", "left,right", "left right", "order", "order by the column beside", "table", 10),
     Key("attempts", "a", "a", "attempts", "every attempt, or one line a task", "results", 9),
     Key("copy_csv", "c", "c", "CSV", "copy the groups as CSV; y as Markdown", "report", 9),
     Key("rest", "p", "p", "pause it", "pause or resume that one (asks)", "endpoints", 4, acts=True),
@@ -116,8 +118,9 @@ COMMANDS: Final[tuple[Commands, ...]] = (
     Commands("stop", "end the run now (asks)"),
     Commands("drain", "end when what is under way has ended (asks)"),
     Commands("workers N", "set the number of workers"),
-    Commands("theme NAME", "dark, light, high-contrast, safe-dark, your own"),
+    Commands("theme NAME", "dark, light, high-contrast, ... or your own"),
     Commands("view NAME", "cards, rows, board or strip"),
+    Commands("sort NAME", "cards and rows, by silent, turn, cost and more"),
 )
 
 

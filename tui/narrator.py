@@ -184,6 +184,11 @@ def _trouble_words(event: ev.Event) -> tuple[str, str] | None:
             return "paused", one_line(event.text, 160)
         case ev.HostFroze():
             return "process", f"{event.host} does not answer"
+        case ev.HostExamined() if event.stopped:
+            return "process", f"{event.host} was stopped by a signal"
+        case ev.HostExamined():
+            frame = one_line(event.frame, 80)
+            return "process", f"{event.host}: worker {event.worker} holds the GIL at {frame}"
         case ev.HostGone() if event.culprit or event.stack:
             return "process", f"{event.host} is gone: {one_line(event.why, 120)}"
         case ev.RowsFailed():

@@ -26,8 +26,9 @@ from tui.view.dialogs import (
     stop_words,
 )
 from tui.view.line import Line
-from tui.view.look import MODES, Look
+from tui.view.look import MODES, SORTS, Look
 from tui.view.pages.endpoints import CHANGEABLE, key_of
+from tui.view.palette import command_name
 from tui.view.words import NO_RUN
 
 if TYPE_CHECKING:
@@ -98,14 +99,11 @@ class Orders(Travel):
 
         self._ask(words, (("enter", "Leave it: enter", ""), ("r", "r Run again", "r")), answered)
 
-    def open_attempt(self, attempt_id: str) -> None:
-        """Show one attempt."""
-        entry = SCREENS.get("attempt")
-        if entry is None:
-            self.say("the attempt screen is not there")
-            return
+    def open_attempt(self, attempt_id: str, *, stack: bool = False) -> None:
+        """Show one attempt, or where its thread is now."""
         self._app.view.attempt_id = attempt_id
-        self._app.show_screen(entry[1](self._app.view, self))
+        self._app.view.attempt_stack = stack
+        self._app.show_screen(SCREENS["attempt"][1](self._app.view, self))
 
     def open_screen(self, key: str) -> None:
         """Show the screen of that key."""
@@ -301,7 +299,8 @@ class Orders(Travel):
 
     def typed(self, line: str) -> None:
         """A command after ``:``: one of `tui.keys.COMMANDS`, or the name of a key's action."""
-        name, _, rest = line.strip().lstrip(":").partition(" ")
+        line = line.strip().lstrip(":").strip()
+        name, _, rest = line.partition(" ")
         rest = rest.strip()
         screen = self._app.run_screen()
         if name in ("stop", "drain"):
@@ -312,8 +311,10 @@ class Orders(Travel):
             self._theme(rest)
         elif name == "view" and rest in (*MODES, "auto") and screen is not None:
             screen.set_mode(rest)
+        elif name == "sort" and rest in SORTS and screen is not None:
+            screen.sort_by(rest)
         else:
-            self._by_key(name)
+            self._by_key(line)
 
     def _theme(self, name: str) -> None:
         if name in self._app.options.themes:
@@ -322,7 +323,7 @@ class Orders(Travel):
             self.say(f"no theme {name!r}; one of {', '.join(self._app.options.themes)}")
 
     def _by_key(self, name: str) -> None:
-        found = [key for key in BY_ID.values() if name in (key.id, key.word)]
+        found = [key for key in BY_ID.values() if name in (key.id, command_name(key))]
         if not found:
             self.say(f"no command {plain(name, 30)!r}; ? lists all")
             return

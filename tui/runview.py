@@ -4,13 +4,16 @@ Apart from the source because screens must not care whether a run is live, attac
 apart from Textual so that every line of every screen is tested without an app.
 """
 
+from collections.abc import Callable, Generator, Hashable
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal, TypeVar, cast
 
 from runner import ENGINE_SILENT_S, EngineSeen, State
 from tui.source.messages import Position, Timeline
 
+T = TypeVar("T")
 Kind = Literal["live", "attach", "replay", "home"]
 """``home``: no run is chosen yet, only the list of runs is there."""
 
@@ -34,10 +37,55 @@ class RunView:
 
     attempt_id: str = ""
     """The attempt that the attempt screen is about."""
+    attempt_stack: bool = False
+    """Whether the attempt screen begins with its stack instead of what was said."""
     position: Position | None = None
     """Where the replay stands; None in a live run."""
     timeline: Timeline | None = None
     """What the replay's bar draws; None in a live run, or until the log was read."""
+    _now: dict[Hashable, Any] | None = field(default=None, compare=False, repr=False)
+    _known: dict[Hashable, Any] = field(
+        default_factory=dict[Hashable, Any], compare=False, repr=False
+    )
+
+    @contextmanager
+    def still(self) -> Generator[None]:
+        """Within this block nothing of the run changes: `once` need not work anything out twice."""
+        outer = self._now
+        self._now = {} if outer is None else outer
+        try:
+            yield
+        finally:
+            self._now = outer
+
+    @property
+    def standing(self) -> bool:
+        """Whether this is within `still`."""
+        return self._now is not None
+
+    def once(self, name: Hashable, work: Callable[[], T]) -> T:
+        """What ``work`` returns; within `still` it is asked only once under that name."""
+        if self._now is None:
+            return work()
+        if name not in self._now:
+            self._now[name] = work()
+        return cast("T", self._now[name])
+
+    def as_long_as(self, name: Hashable, facts: Hashable, work: Callable[[], T]) -> T:
+        """What ``work`` returned under that name, until ``facts`` differ; outside `still` anew.
+
+        ``facts`` are all that the answer shows, e.g. whole seconds. Another state is another fact.
+        """
+        if self._now is None:
+            return work()
+        known = self._known.get(name)
+        if known is None or known[0] is not self.state or known[1] != facts:
+            known = self._known[name] = (self.state, facts, work())
+        return cast("T", known[2])
+
+    def each_second(self, name: Hashable, facts: Hashable, work: Callable[[], T]) -> T:
+        """`as_long_as`, and no longer than this second of the run: for figures that cost much."""
+        return self.as_long_as(name, (int(self.now), facts), work)
 
     @property
     def ended(self) -> bool:

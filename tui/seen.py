@@ -12,7 +12,7 @@ from typing import Final
 import msgspec
 from msgspec import Struct
 
-from runner import State, plural
+from runner import State, home_folder, plural
 from tui.runview import RunView
 from tui.text import clock
 
@@ -34,7 +34,7 @@ class Seen(Struct, frozen=True, kw_only=True):
 
 def seen_folder(environ: Mapping[str, str] = os.environ) -> Path:
     """``$XDG_STATE_HOME/pilot-tui/seen``."""
-    state = environ.get("XDG_STATE_HOME") or str(Path.home() / ".local" / "state")
+    state = environ.get("XDG_STATE_HOME") or str(home_folder() / ".local" / "state")
     return Path(state) / "pilot-tui" / "seen"
 
 

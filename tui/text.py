@@ -6,6 +6,7 @@ combining mark none. What comes from models, tools and files passes through `pla
 
 import time
 from collections.abc import Sequence
+from functools import lru_cache
 from itertools import pairwise
 from typing import Final, Literal
 
@@ -13,14 +14,26 @@ from rich.cells import cell_len, set_cell_size
 
 from runner import one_line
 
+MORE: Final = "…"
+"""Where text was cut off; ASCII terminals get another sign for it (`tui.glyphs`)."""
+
 Align = Literal["left", "right"]
 
 _UNSURE: Final = dict.fromkeys((0xFE0E, 0xFE0F, 0x20E3, *range(0x1F3FB, 0x1F400)))
 """Variation selectors, the keycap and skin tones: terminals disagree on the width they make."""
 
 
+_KEPT: Final = 4096
+"""Answers kept for texts that come again and again: names of tasks, models, tools."""
+
+
 def plain(text: str, limit: int = 200) -> str:
     """A stranger's string on one line, harmless, and as wide in the terminal as we reckon."""
+    return _plain(text[: 2 * limit + 64], limit)  # `one_line` looks at no more than that
+
+
+@lru_cache(maxsize=_KEPT)
+def _plain(text: str, limit: int) -> str:
     return one_line(text, limit).translate(_UNSURE)
 
 
@@ -29,7 +42,7 @@ def width(text: str) -> int:
     return len(text) if text.isascii() else cell_len(text)
 
 
-def cut(text: str, cells: int, more: str = "…") -> str:
+def cut(text: str, cells: int, more: str = MORE) -> str:
     """``text`` in at most ``cells`` cells; ``more`` ends it where something was left out."""
     if width(text) <= cells:
         return text
@@ -39,14 +52,15 @@ def cut(text: str, cells: int, more: str = "…") -> str:
     return set_cell_size(text, room).rstrip() + more
 
 
-def pad(text: str, cells: int, align: Align = "left", more: str = "…") -> str:
+@lru_cache(maxsize=_KEPT)
+def pad(text: str, cells: int, align: Align = "left", more: str = MORE) -> str:
     """``text`` in exactly ``cells`` cells."""
     short = cut(text, cells, more)
     blanks = " " * (cells - width(short))
     return blanks + short if align == "right" else short + blanks
 
 
-def wrap(text: str, cells: int, lines: int, more: str = "…") -> list[str]:
+def wrap(text: str, cells: int, lines: int, more: str = MORE) -> list[str]:
     """``text`` broken at blanks into at most ``lines`` lines; the last one is cut if need be."""
     found: list[str] = []
     words = text.split(" ")

@@ -52,7 +52,7 @@ class Travel:
         self.fetch(lambda: (engine_alive(run_dir), last_seen(run_dir)), known)
 
     def replay(self, at: float | None) -> None:
-        """Show this run's past from ``at`` on; None goes back to the present if there is one."""
+        """Show this run's past from ``at`` on; None goes back to the present, or to the end."""
         app = self._app
         source = app.source
         if at is not None:
@@ -62,6 +62,8 @@ class Travel:
                 app.switch(ReplaySource(app.view.run_dir, at=at, playing=False), "replay")
         elif app.view.kind == "replay" and self._from_live:
             app.switch(LiveSource(app.view.run_dir), "attach")
+        elif isinstance(source, ReplaySource):
+            source.seek(float("inf"))
 
     def play(self, order: Play, value: float = 0.0) -> None:
         """An order to the replay; in a live run stepping back begins one."""

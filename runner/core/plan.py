@@ -4,7 +4,7 @@ Apart from the reader (`runner.engine.config`) because hosts, fold and policy us
 never the file. It holds names of key variables, never a key, so it may stand in the log.
 """
 
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from msgspec import Struct
 
@@ -120,6 +120,13 @@ class Price(Section, frozen=True, rename={"in_": "in"}):
     out: float = 0
 
 
+class Place(NamedTuple):
+    """A deployment on an endpoint."""
+
+    endpoint: str
+    deployment: str
+
+
 class Model(Section, frozen=True):
     """One of ``[[models]]``, with the limits and thresholds that bind it filled in.
 
@@ -141,6 +148,24 @@ class Model(Section, frozen=True):
     def endpoints(self) -> tuple[str, ...]:
         """All endpoints that serve the model."""
         return (self.endpoint, *self.more_endpoints)
+
+    @property
+    def places(self) -> tuple[Place, ...]:
+        """Where it is served, in the order of the plan.
+
+        Each deployment is on each endpoint, but for one that says ``deployment@endpoint``.
+        """
+        return tuple(
+            Place(endpoint, name)
+            for endpoint in self.endpoints
+            for name, only in map(self._split, self.deployments)
+            if only in {"", endpoint}
+        )
+
+    def _split(self, deployment: str) -> tuple[str, str]:
+        """The name, and the one endpoint it is on: an @ may be part of a name (``model@001``)."""
+        name, _, endpoint = deployment.rpartition("@")
+        return (name, endpoint) if name and endpoint in self.endpoints else (deployment, "")
 
 
 class Tasks(Section, frozen=True):

@@ -8,6 +8,7 @@ from runner.core.health import stalled_s
 from runner.core.state.model import (
     LATENCY_WINDOW_S,
     EndpointState,
+    HostState,
     State,
     WorkerState,
     endpoint_key,
@@ -56,6 +57,17 @@ def quantile(latencies: list[tuple[float, float]], share: float) -> float | None
     return ordered[min(len(ordered) - 1, int(share * len(ordered)))]
 
 
+def usual_s(endpoint: EndpointState, now: float) -> float | None:
+    """Seconds within which 95 % of the last minutes' answers began; None without any."""
+    oldest = now - LATENCY_WINDOW_S
+    return quantile([wait for wait in endpoint.first_bytes if wait[0] >= oldest], 0.95)
+
+
+def waits_as_usual(worker: WorkerState, usual: float | None, now: float) -> bool:
+    """Whether it waits for an answer to begin, no longer than is usual there (`usual_s`)."""
+    return worker.phase == "wait" and usual is not None and stalled_s(worker, now) < usual
+
+
 def endpoint_for(state: State, worker: WorkerState) -> EndpointState | None:
     """The endpoint line that the worker's calls count on."""
     return state.endpoints.get(endpoint_key(worker.model, worker.endpoint, worker.deployment))
@@ -74,11 +86,24 @@ def why(state: State, worker: WorkerState, now: float) -> str:
         return ""
     host = state.hosts.get(worker.host)
     if host is not None and host.status == "frozen":
-        return f"its process {host.host} does not answer since {duration(now - host.frozen_at)}"
+        return _frozen(host, worker, now)
     if worker.phase in ("wait", "stream") and _waits_elsewhere(worker):
         return _code(state, worker, now)
     say = _OF_PHASE.get(worker.phase)
     return say(state, worker, now) if say else _code(state, worker, now)
+
+
+def _frozen(host: HostState, worker: WorkerState, now: float) -> str:
+    """All its workers stand still: what each was at before does not explain that."""
+    since = duration(now - host.frozen_at)
+    if host.stopped:
+        return f"its process {host.host} was stopped by a signal {since} ago"
+    if host.holder < 0:
+        return f"its process {host.host} does not answer since {since}"
+    held = "the GIL" + (f" at {one_line(host.holder_frame, 60)}" if host.holder_frame else "")
+    if host.holder == worker.worker:
+        return f"holding {held}"
+    return f"waiting for worker {host.holder}, which holds {held}"
 
 
 def _waits_elsewhere(worker: WorkerState) -> bool:
@@ -111,6 +136,9 @@ def _wait(state: State, worker: WorkerState, now: float) -> str:
     if told:
         return told
     endpoint = endpoint_for(state, worker)
+    usual = usual_s(endpoint, now) if endpoint else None
+    if waits_as_usual(worker, usual, now):
+        return f"usual here: p95 {latency(usual)}"  # 20 characters: a small screen has no more
     oldest = now - LATENCY_WINDOW_S
     p95 = quantile([c for c in endpoint.latencies if c[0] >= oldest], 0.95) if endpoint else None
     return "no byte yet" + (f"; p95 here {latency(p95)}" if p95 is not None else "")

@@ -22,7 +22,8 @@ MAX_TEXT_CHARS: Final = 8 * 1024
 
 
 class Fork(Struct, array_like=True, tag=True, frozen=True):
-    """Fork a host. Two descriptors ride along: the host's socket, then its log file.
+    """Fork a host. Three descriptors ride along: the host's socket, its log file (for its own lines
+    and stacks), and where its standard output and error go.
 
     The zygote closes its copies at once; the engine must close its own copy of the socket.
     """

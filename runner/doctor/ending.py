@@ -61,6 +61,9 @@ def _hold(process: Process) -> int | Ended:
     if process.uid != os.getuid():
         whose = f"belongs to uid {process.uid}" if process.uid >= 0 else process.problem
         return Ended(process.pid, "refused", whose)
+    if not hasattr(os, "pidfd_open"):
+        why = f"this system cannot hold on to a process; if it is still the one: kill {process.pid}"
+        return Ended(process.pid, "refused", why)
     try:
         handle = os.pidfd_open(process.pid)
     except OSError:

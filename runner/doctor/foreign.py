@@ -66,7 +66,8 @@ def _diagnose(
     seen = processes.look(dict.fromkeys(pids, ""), window_s)
     found, refused = files.look_at(data) if data is not None else (None, [])
     said = judge(Scene(seen.processes, found, processes.machine(), window_s, time.time()))
-    stacks, no_stacks = stacks_of(seen.processes) if said.hung else ([], [])
+    waits = said.hung or said.kind == "idle"
+    stacks, no_stacks = stacks_of(seen.processes) if waits else ([], [])
     unread = [*unread, *seen.unread, *refused, *no_stacks]
     if data is None and pids:
         why, command = "no folder was named", f"{again} --data DIR"

@@ -15,6 +15,7 @@ import msgspec
 from runner.core.text import one_line
 from runner.doctor.connections import Silence, silences
 from runner.doctor.model import Connections, Machine, Process, Unread
+from runner.masking import Secrets
 
 if TYPE_CHECKING:
     import psutil
@@ -99,7 +100,7 @@ def _process(first: _First, role: str, took: float, ages: Mapping[int, Silence])
                 parent=process.ppid(),
                 started_at=process.create_time(),
                 uid=process.uids().real,
-                command=one_line(" ".join(process.cmdline()) or process.name(), COMMAND_CHARS),
+                command=_command(process),
                 state=process.status(),
                 cpu_percent=round(100 * (_cpu_s(process) - first.cpu_s) / took, 1),
                 rss_bytes=process.memory_info().rss,
@@ -117,6 +118,12 @@ def _process(first: _First, role: str, took: float, ages: Mapping[int, Silence])
     except (psutil.AccessDenied, PermissionError):
         return msgspec.structs.replace(known, problem=f"its connections cannot be read: {_DENIED}")
     return msgspec.structs.replace(known, connections=connections, output=_output(pid))
+
+
+def _command(process: "psutil.Process") -> str:
+    """Its command line, without the keys that people give there: a report is passed on."""
+    words = " ".join(process.cmdline()) or process.name()
+    return one_line(Secrets().mask(words[: 8 * COMMAND_CHARS]), COMMAND_CHARS)
 
 
 def _connections(process: "psutil.Process", ages: Mapping[int, Silence]) -> Connections:

@@ -15,7 +15,7 @@ from runner.core.health import model_of
 from runner.core.loops import LoopDetector
 from runner.core.outcomes import HOST_LOST, is_scored, outcome_of
 from runner.core.plan import Plan, Task
-from runner.core.policy.places import best_place, places
+from runner.core.policy.places import best_place
 from runner.core.policy.requeue import after
 from runner.core.rows import Record, Row
 from runner.core.seeds import seed_of
@@ -86,7 +86,7 @@ class Attempts:
         attempt_id = f"{state.epoch}-{self._count:05d}"
         known = state.tasks.get(task.task_id)
         attempt = known.attempts + 1 if known else 1
-        place = best_place(state, model, self._journal.axis.now()) or places(model)[0]
+        place = best_place(state, model, self._journal.axis.now()) or model.places[0]
         watched = any(getattr(plan.loops, rule) != "off" for rule in plan.loops.__struct_fields__)
         self.live[attempt_id] = Live(
             task, link, worker, LoopDetector(plan.loops) if watched else None

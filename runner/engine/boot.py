@@ -9,8 +9,8 @@ import importlib.metadata
 import os
 import selectors
 import sys
-import tempfile
 import time
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Final
@@ -23,7 +23,7 @@ from runner.core.outcomes import is_scored
 from runner.core.plan import Plan
 from runner.core.policy.dispatch import Queue
 from runner.core.state import State
-from runner.engine import leftovers
+from runner.engine import elsewhere, leftovers
 from runner.engine import results as res
 from runner.engine.attempts import Attempts, Live
 from runner.engine.autopsy import Finding
@@ -58,6 +58,7 @@ from runner.engine.storage import Storage
 from runner.engine.supervisor import Supervisor
 from runner.engine.task_file import SourceIndex
 from runner.engine.tasks import NoTasks, TaskSource
+from runner.masking import Secrets
 from runner.runs import LOCK
 
 CLOSE_S: Final = 10.0
@@ -70,11 +71,6 @@ def version() -> str:
         return importlib.metadata.version("pilot-tui")
     except importlib.metadata.PackageNotFoundError:
         return "0"
-
-
-def emergency_folders() -> list[Path]:
-    """Where rows go that the run's disk does not take: the temporary folder, then the home."""
-    return [Path(tempfile.gettempdir()), Path.home()]
 
 
 def handed_over(handle: int | None) -> SourceIndex | None:
@@ -111,13 +107,15 @@ class Engine:
         self._about = load(run_dir)
         leftovers.end(run_dir)
         past = read_past(run_dir)
+        if elsewhere.adopt(run_dir, past.last):
+            past = read_past(run_dir)
         document = document_of(run_dir, self._about, check_entry=False, index=index)
         if past.state.plan is not None and not self._about.new_plan:
             document = _as_agreed(document, past.state)
         source = document.tasks(
             limit=self._about.limit, only=self._about.only, shard=self._about.shard
         )
-        adopt_emergencies(run_dir, self._about.run_id, emergency_folders())
+        adopt_emergencies(run_dir, self._about.run_id, elsewhere.folders())
         live, found = survey(run_dir, past.digests)
         self._wake = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
         log = EventLog(run_dir, body_end=past.body_end)
@@ -182,6 +180,7 @@ class Engine:
         note(f"engine {os.getpid()} took run {self._about.run_id}")
         self._loop.start(self._journal.state.target_workers)
         try:
+            self._storage.warm()  # while the hosts load their own libraries
             self._loop.run()
         finally:
             self._loop.close()
@@ -197,15 +196,21 @@ class Engine:
         return self._journal.state.exit_code
 
     def _save_elsewhere(self) -> None:
-        for folder in emergency_folders():
-            try:
-                path = self._storage.emergency(folder)
-            except OSError as error:
-                note(f"results could not be saved to {folder}: {explain(error)}")
-                continue
-            if path is not None:
-                note(f"results that the disk did not take are in {path}; resume takes them in")
-            return
+        _save_somewhere("results", self._storage.save_rows)
+        if not self._storage.log_kept:
+            _save_somewhere("events", self._storage.save_log)
+
+
+def _save_somewhere(what: str, save: Callable[[Path], Path | None]) -> None:
+    for folder in elsewhere.folders():
+        try:
+            path = save(folder)
+        except OSError as error:
+            note(f"{what} could not be saved to {folder}: {explain(error)}")
+            continue
+        if path is not None:
+            note(f"{what} that the disk did not take are in {path}; resume takes them in")
+        return
 
 
 def _as_agreed(document: PlanDocument, state: State) -> PlanDocument:
@@ -257,7 +262,9 @@ def _assemble(
 
     queue = Queue(plan.models, plan.run.order, source, may_skip)
     pulse = Pulse(journal.axis)
-    hosts = LocalHosts(run_dir, state.run_id, plan.tasks.python)
+    secrets = Secrets()
+    secrets.add_variables((endpoint.api_key_env for endpoint in plan.endpoints), os.environ)
+    hosts = LocalHosts(run_dir, state.run_id, secrets, plan.tasks.python)
     attempts = Attempts(journal, storage.put_row, ended)
 
     def take(link: HostLink, message: m.HostMessage) -> None:
@@ -271,6 +278,7 @@ def _assemble(
         pulse,
         lambda link, why: supervisor.drain(link, why, journal.axis.monotonic()),
         steering.stacks_taken,
+        secrets,
     )
     commands = Commands(journal, attempts, steering, journal.axis.monotonic)
     control = ControlServer(run_dir, selector, commands.handle)

@@ -145,8 +145,10 @@ class Commands:
         self._waiting.append(waiting)
 
         def tell(event: ev.AttemptEnded) -> None:
-            answer = self._killed.get(running) or _ended_answer(event, self.clock() - asked)
-            self._killed[running] = answer
+            answer = self._killed.get(running)
+            if not answer:  # who asked first is told first
+                answer = {**_ended_answer(event, self.clock() - asked), "by": client.origin}
+                self._killed[running] = answer
             if not waiting.over:
                 waiting.over = True
                 client.answer({**answer, "already": True} if again else answer)

@@ -25,6 +25,7 @@ SILENT_S: Final = 30.0
 """A client that has said nothing for this long is hung up on; viewers ask once a second."""
 MAX_CLIENTS: Final = 64
 MAX_UNSENT_BYTES: Final = 1024 * 1024
+_ACCEPTED_AT_ONCE: Final = 16
 _PATH_MOST: Final = 100
 """``sun_path`` holds 108 bytes; the rest is margin."""
 
@@ -129,13 +130,29 @@ class ControlServer:
         finally:
             os.umask(before)
         self._listener.listen(2 * MAX_CLIENTS)  # a full backlog refuses, even who would wait
-        selector.register(self._listener, selectors.EVENT_READ, self._accept)
+        self._listen(on=True)
 
     def _accept(self, now: float) -> None:
-        try:
-            sock, _ = self._listener.accept()
-        except OSError:
-            return
+        """Let in who waits: several at a time, or a crowd would wait for as many turns."""
+        for _ in range(_ACCEPTED_AT_ONCE):
+            try:
+                sock, _ = self._listener.accept()
+            except (BlockingIOError, InterruptedError, ConnectionAbortedError):
+                return
+            except OSError:
+                self._listen(on=False)  # no descriptor is free: a later `step` lets in who waits
+                return
+            self._admit(sock, now)
+
+    def _listen(self, *, on: bool) -> None:
+        """Let clients in, or leave them in the queue, where they wait without costing a turn."""
+        listening = self._listener in self._selector.get_map()
+        if on and not listening:
+            self._selector.register(self._listener, selectors.EVENT_READ, self._accept)
+        elif listening and not on:
+            self._selector.unregister(self._listener)
+
+    def _admit(self, sock: socket.socket, now: float) -> None:
         client = Client(sock, now)
         if client.uid not in (os.getuid(), 0):
             client.refuse("this run belongs to another user")
@@ -189,7 +206,8 @@ class ControlServer:
             client.sock.close()
 
     def step(self, now: float) -> None:
-        """Send on, and let go of clients that say nothing."""
+        """Send on, let go of clients that say nothing, and listen again."""
+        self._listen(on=True)
         for client in list(self.clients):
             client.flush()
             if now - client.heard > SILENT_S:
@@ -206,7 +224,7 @@ class ControlServer:
         for client in list(self.clients):
             client.flush()
             self._drop(client)
-        self._selector.unregister(self._listener)
+        self._listen(on=False)
         self._listener.close()
         with contextlib.suppress(FileNotFoundError):
             self.path.unlink()

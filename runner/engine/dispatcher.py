@@ -7,6 +7,7 @@ it stands on the screen, so idle ones are taken lowest first.
 from collections.abc import Callable
 
 from runner.core import events as ev
+from runner.core import messages as m
 from runner.core.plan import Model, Plan, Task
 from runner.core.policy.dispatch import Queue
 from runner.core.policy.places import best_place
@@ -50,7 +51,10 @@ class Dispatcher:
         return plan
 
     def step(self, now: float) -> None:
-        """Start what can be started."""
+        """Start what can be started; what a wrapped script starts by itself may have to wait."""
+        if self._plan().is_wrap:
+            self._hold()
+            return
         self._start_alone(now)
         if len(self._state.owner) >= self._state.target_workers or self._paused():
             return
@@ -69,6 +73,14 @@ class Dispatcher:
             if task is None:
                 return
             self._begin(task, number, link, now)
+
+    def _hold(self) -> None:
+        """Tell hosts that take requests by themselves whether the run is paused."""
+        on = bool(self._state.pauses)
+        for link in self._supervisor.links.values():
+            if link.ready and link.holds != on:
+                link.holds = on
+                link.send(m.Hold(on))
 
     def _free(self, number: int) -> HostLink | None:
         """The host for the worker's next attempt, if the worker is idle and its host well."""

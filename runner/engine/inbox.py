@@ -15,6 +15,7 @@ from runner.engine.attempts import Attempts, Live
 from runner.engine.hosts import HostLink
 from runner.engine.journal import Journal
 from runner.engine.pulse import Pulse
+from runner.masking import Secrets
 
 OfAttempt = (
     m.Started
@@ -56,12 +57,14 @@ class Inbox:
         pulse: Pulse,
         sick: Callable[[HostLink, str], None],
         stacks: Callable[[int, int, str], None],
+        secrets: Secrets,
     ) -> None:
         self._journal = journal
         self._attempts = attempts
         self._pulse = pulse
         self._sick = sick
         self._stacks = stacks
+        self._secrets = secrets
         self._logged: dict[str, int] = {}
         self._unlogged: dict[str, int] = {}
 
@@ -77,6 +80,8 @@ class Inbox:
             self._attempts.adopt(link, message)
         elif isinstance(message, m.StacksTaken):
             self._stacks(link.host, message.id, message.text)
+        elif isinstance(message, m.KeyLearned):
+            self._secrets.add(message.key)
         elif isinstance(message, m.Dropped):
             self._attempts.late[message.attempt_id, link.host, message.what] += 1
         else:
@@ -226,69 +231,6 @@ class Inbox:
         self._attempts.host_says_ended(live, message)
 
 
-def _running(message: m.Running, worker: int) -> ev.Event:
-    return ev.AttemptRunning(attempt_id=message.attempt_id, worker=worker)
-
-
-def _scoring(message: m.Scoring, worker: int) -> ev.Event:
-    return ev.AttemptScoring(attempt_id=message.attempt_id, worker=worker)
-
-
-def _call_started(message: m.CallStarted, worker: int) -> ev.Event:
-    return ev.CallStarted(
-        attempt_id=message.attempt_id, worker=worker, n=message.n, stream=message.stream
-    )
-
-
-def _first_byte(message: m.FirstByte, worker: int) -> ev.Event:
-    wait_s = round(message.wait_s, 6)
-    return ev.FirstByte(attempt_id=message.attempt_id, worker=worker, n=message.n, wait_s=wait_s)
-
-
-def _turn_started(message: m.TurnStarted, worker: int) -> ev.Event:
-    return ev.TurnStarted(
-        attempt_id=message.attempt_id,
-        worker=worker,
-        turn=message.turn,
-        max_turns=message.max_turns,
-    )
-
-
-def _tool_started(message: m.ToolStarted, worker: int) -> ev.Event:
-    return ev.ToolStarted(
-        attempt_id=message.attempt_id,
-        worker=worker,
-        tool=message.tool,
-        detail=message.detail[:TEXT_CHARS],
-    )
-
-
-def _tool_ended(message: m.ToolEnded, worker: int) -> ev.Event:
-    return ev.ToolEnded(
-        attempt_id=message.attempt_id,
-        worker=worker,
-        tool=message.tool,
-        ok=message.ok,
-        elapsed_s=round(message.elapsed_s, 6),
-        error=message.error[:TEXT_CHARS],
-    )
-
-
-def _sample(message: m.Sample, worker: int) -> ev.Event:
-    return ev.Sampled(
-        attempt_id=message.attempt_id,
-        worker=worker,
-        cpu=round(message.cpu, 2),
-        state=message.state,
-        frame=message.frame,
-        waits_for=message.waits_for,
-    )
-
-
-def _rung(message: m.RungReached, worker: int) -> ev.Event:
-    return ev.RungReached(attempt_id=message.attempt_id, worker=worker, rung=message.rung)
-
-
 def body_of(message: m.Said) -> bytes:
     """The transcript's line for a message: ``{"role", "text"}``, one line whatever is in it."""
     text = message.text.encode("utf-8", "replace").decode()
@@ -296,14 +238,41 @@ def body_of(message: m.Said) -> bytes:
 
 
 _EVENT_OF: Final[dict[type[m.Message], Callable[[Any, int], ev.Event]]] = {
-    m.Running: _running,
-    m.Scoring: _scoring,
-    m.CallStarted: _call_started,
-    m.FirstByte: _first_byte,
-    m.TurnStarted: _turn_started,
-    m.ToolStarted: _tool_started,
-    m.ToolEnded: _tool_ended,
-    m.Sample: _sample,
-    m.RungReached: _rung,
+    m.Running: lambda said, worker: ev.AttemptRunning(attempt_id=said.attempt_id, worker=worker),
+    m.Scoring: lambda said, worker: ev.AttemptScoring(attempt_id=said.attempt_id, worker=worker),
+    m.CallStarted: lambda said, worker: ev.CallStarted(
+        attempt_id=said.attempt_id, worker=worker, n=said.n, stream=said.stream
+    ),
+    m.FirstByte: lambda said, worker: ev.FirstByte(
+        attempt_id=said.attempt_id, worker=worker, n=said.n, wait_s=round(said.wait_s, 6)
+    ),
+    m.TurnStarted: lambda said, worker: ev.TurnStarted(
+        attempt_id=said.attempt_id, worker=worker, turn=said.turn, max_turns=said.max_turns
+    ),
+    m.ToolStarted: lambda said, worker: ev.ToolStarted(
+        attempt_id=said.attempt_id,
+        worker=worker,
+        tool=said.tool,
+        detail=said.detail[:TEXT_CHARS],
+    ),
+    m.ToolEnded: lambda said, worker: ev.ToolEnded(
+        attempt_id=said.attempt_id,
+        worker=worker,
+        tool=said.tool,
+        ok=said.ok,
+        elapsed_s=round(said.elapsed_s, 6),
+        error=said.error[:TEXT_CHARS],
+    ),
+    m.Sample: lambda said, worker: ev.Sampled(
+        attempt_id=said.attempt_id,
+        worker=worker,
+        cpu=round(said.cpu, 2),
+        state=said.state,
+        frame=said.frame,
+        waits_for=said.waits_for,
+    ),
+    m.RungReached: lambda said, worker: ev.RungReached(
+        attempt_id=said.attempt_id, worker=worker, rung=said.rung
+    ),
 }
 """Messages that are events as they stand, but for the clock and the worker's number."""

@@ -103,6 +103,7 @@ class Loop:
         self._supervisor.close()
         self._control.close()
         self._journal.flush()
+        self._hosts.settle()
 
     def signalled(self, number: int) -> None:
         """A signal came: the first stops the run, the second does not wait."""

@@ -20,7 +20,7 @@ from runner.core.plan import Plan
 from runner.core.policy.alarms import Calls, Reason, alarms, due
 from runner.core.state import State
 from runner.core.status import not_scored, run_state
-from runner.core.text import encodable
+from runner.core.text import block, encodable
 from runner.core.verdict import EngineSeen, verdict
 from runner.engine.journal import Journal
 from runner.engine.leftovers import MARK
@@ -158,7 +158,5 @@ def _log(name: str, called: Called, plan: Plan) -> None:
 
 def _masked(text: str, plan: Plan) -> str:
     secrets = Secrets()
-    for endpoint in plan.endpoints:
-        if key := os.environ.get(endpoint.api_key_env):
-            secrets.add(key)
-    return secrets.mask(text)
+    secrets.add_variables((endpoint.api_key_env for endpoint in plan.endpoints), os.environ)
+    return block(secrets.mask(text))

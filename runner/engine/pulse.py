@@ -51,7 +51,10 @@ class Pulse:
         slots = list(self._slots.values())
         self._slots.clear()
         engine = probe.vitals(os.getpid())
+        percent = self._percent(os.getpid(), engine.cpu_s, now) if engine else 0.0
         hosts = [found for link in links if (found := self._host(link, now))]
+        # A host for each attempt means as many pids as attempts.
+        self._cpu = {pid: clock for pid, clock in self._cpu.items() if clock[0] == now}
         return ev.Pulse(
             slots=slots,
             hosts=hosts,
@@ -62,7 +65,7 @@ class Pulse:
                 for host, zombies in self._zombies.items()
                 for z in zombies
             ],
-            engine_cpu_percent=self._percent(os.getpid(), engine.cpu_s, now) if engine else 0.0,
+            engine_cpu_percent=percent,
             engine_cpu_s=round(engine.cpu_s, 3) if engine else 0.0,
             engine_rss_bytes=engine.rss_bytes if engine else 0,
             free_bytes=self.free_bytes,

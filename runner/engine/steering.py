@@ -16,7 +16,7 @@ from runner.core.plan import Task
 from runner.core.policy.adaptive import admissions
 from runner.core.policy.brakes import brake, memory_pressure
 from runner.core.policy.dispatch import Queue
-from runner.core.policy.endpoints import recovered, rests
+from runner.core.policy.endpoints import asked_again, recovered, rests
 from runner.core.state import State
 from runner.core.status import not_scored, run_elapsed_s
 from runner.engine.attempts import Attempts
@@ -115,9 +115,11 @@ class Steering:
 
     def change(self, key: str, value: str, origin: str, *, now: bool) -> str:
         """Change a key of the plan, checked like the plan; hosts are told. The old value."""
+        plan_before = self.document.plan
         self.document, before = change(self.document, key, value)
         old = str(before)
         plan = self.document.plan
+        rested = {(r.model, r.endpoint) for r in asked_again(self._state, plan_before, plan)}
         self._journal.emit(
             ev.PlanChanged(key=key, old=old, new=value, now=now, origin=origin, plan=plan)
         )
@@ -125,6 +127,8 @@ class Steering:
             link.send(m.Set(plan=plan, running=now))
         if plan.run.workers != self._state.target_workers and key == "run.workers":
             self.resize(plan.run.workers, origin)
+        for model, endpoint in rested:
+            self._journal.emit(ev.EndpointUnpaused(model=model, endpoint=endpoint, origin=origin))
         return old
 
     def unpause(self, origin: str) -> None:

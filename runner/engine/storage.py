@@ -11,7 +11,7 @@ from typing import Any, Final
 from runner.core import events as ev
 from runner.core.rows import Row
 from runner.core.text import plural
-from runner.engine import probe
+from runner.engine import elsewhere, probe
 from runner.engine import results as res
 from runner.engine.journal import Journal
 from runner.engine.log import EventLog
@@ -41,6 +41,11 @@ class Storage:
         self._asking: threading.Thread | None = None
         self.free_bytes = 0
         self.finished = False
+        self.log_kept = True
+
+    def warm(self) -> None:
+        """Load what the first row needs."""
+        self._rows.warm()
 
     def put_row(self, number: int, row: Row) -> None:
         """Take a finished row; the writer holds it until it is durable."""
@@ -80,10 +85,11 @@ class Storage:
     def trouble(self) -> str:
         """Why no new attempts may start, in words; empty while all is well."""
         rows, log = self._rows.status(), self._log.status()
+        waiting = f"{plural(rows.waiting, 'result waits', 'results wait')} for the disk"
         if rows.error:
-            return f"{plural(rows.waiting, 'result')} wait for the disk: {rows.error}"
+            return f"{waiting}: {rows.error}"
         if not self._rows.has_room:
-            return f"{plural(rows.waiting, 'result')} wait for the disk"
+            return waiting
         if log.error:
             return f"the log waits for the disk: {log.error}"
         return "" if self._log.has_room else "the log waits for the disk"
@@ -106,16 +112,21 @@ class Storage:
         self._rows.finish()
 
     def close(self, timeout_s: float) -> bool:
-        """End both writers; True if everything is durable."""
+        """End both writers; True if everything is durable. ``log_kept`` tells of the log alone."""
         self._journal.flush()
         rows = self._rows.close(timeout_s)
         self.step(0.0)
         self._journal.flush()
-        return self._log.close(timeout_s) and rows
+        self.log_kept = self._log.close(timeout_s)
+        return self.log_kept and rows
 
-    def emergency(self, folder: Path) -> Path | None:
-        """Save rows that the run folder does not take to another place."""
+    def save_rows(self, folder: Path) -> Path | None:
+        """Save rows that the run folder does not take to another place; None if there are none."""
         return self._rows.emergency(folder)
+
+    def save_log(self, folder: Path) -> Path:
+        """Save the end of a log that the run folder does not take to another place."""
+        return elsewhere.save(folder, self._journal.state.run_id, self._log.unwritten())
 
 
 def told(notice: res.Notice) -> ev.Event | None:

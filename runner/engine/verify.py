@@ -21,7 +21,9 @@ from runner.core.events import (
     Unknown,
     decode_lines,
 )
+from runner.core.text import plural
 from runner.engine.durable import explain
+from runner.engine.elsewhere import rest_of
 from runner.engine.log import EVENTS, LogReader
 from runner.engine.results.parts import FOLDER, Part, parts_in, select
 
@@ -81,15 +83,15 @@ class _Logged:
         self.acknowledged = 0
         self.ended: dict[str, int] = {}
         self.finished = False
-        self._seq: int | None = None
+        self.last: Event | None = None
 
     def take(self, events: Iterable[Event]) -> None:
         """Note what matters of these events, in order."""
         for event in events:
             self.report.events += 1
-            if self._seq is not None and event.seq != self._seq + 1:
+            if self.last is not None and event.seq != self.last.seq + 1:
                 self.report.out_of_sequence += 1
-            self._seq = event.seq
+            self.last = event
             match event:
                 case RowsWritten() | RowsFound() | PartsCompacted():
                     self.digests[event.part] = event.digest
@@ -115,6 +117,10 @@ def verify(run_dir: Path) -> VerifyReport:
     logged = _read_log(run_dir / EVENTS, report)
     report.log = logged.report
     _check_log(report)
+    if rest := rest_of(run_dir, logged.last):
+        report.findings.append(
+            f"{plural(len(rest), 'event')} more lie elsewhere: resume moves them"
+        )
     _check_results(run_dir / FOLDER, logged, report)
     return report
 
@@ -164,6 +170,9 @@ def _check_results(folder: Path, logged: _Logged, report: VerifyReport) -> None:
             break
         except FileNotFoundError:
             continue  # the compactor of a live run overtook us: list again
+        except OSError as error:
+            _fault(report, f"the results cannot be read: {explain(error)}")
+            return
     else:
         _fault(report, "the results change faster than they can be read")
         return

@@ -23,6 +23,7 @@ from runner.host import chat
 from runner.host.attempt import Attempt
 from runner.host.calls import Session
 from runner.host.guard import Connections
+from runner.host.proxy import Proxy
 from runner.host.recorder import Recorder
 from runner.masking import Secrets
 
@@ -85,6 +86,7 @@ class Ctx:
         plan: Plan,
         run_dir: str,
         secrets: Secrets,
+        proxy: Proxy,
     ) -> None:
         self._attempt = attempt
         self._session = session
@@ -93,6 +95,7 @@ class Ctx:
         self._plan = plan
         self._run_dir = run_dir
         self._secrets = secrets
+        self._proxy = proxy
 
     # -- what was ordered -----------------------------------------------------------------------
 
@@ -117,8 +120,8 @@ class Ctx:
         return self._attempt.limits.turns
 
     @property
-    def base_url(self) -> str:
-        """The endpoint's address, as the plan has it."""
+    def endpoint_url(self) -> str:
+        """The endpoint's own address, as the plan has it. Calls to it know no call limits."""
         return self._attempt.endpoint.base_url
 
     @property
@@ -163,6 +166,16 @@ class Ctx:
             client = chat.http_client(self._session, self._connections)
             self._attempt.clients.append(client)
             return client
+
+    @cached_property
+    def base_url(self) -> str:
+        """Where any other SDK, thread or process of this attempt finds the model: our own door.
+
+        Whatever key it sends, its calls have the plan's key, limits, permits, retries and records,
+        as those of `client`. Good for this attempt alone.
+        """
+        with self._attempt.gate.shut_for_block():
+            return self._proxy.door(self._attempt).url
 
     # -- turns and tools ------------------------------------------------------------------------
 

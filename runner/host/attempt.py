@@ -10,7 +10,7 @@ import time
 import weakref
 from collections import Counter
 from contextvars import ContextVar
-from typing import Protocol
+from typing import Final, Protocol
 
 from runner.core import messages
 from runner.core.messages import Message, Run
@@ -27,6 +27,9 @@ from runner.host.verdict import Verdict
 LOG_PER_S = 100.0
 LOG_BURST = 200.0
 MAX_LINE_CHARS = 4000
+PATIENT: Final[frozenset[type[Message]]] = frozenset(
+    {messages.FirstByte, messages.CallEnded, messages.TurnEnded}
+)
 MAX_TOOL_CALLS = 5000
 """The last ones go into the row; with all of them its message could outgrow a frame."""
 
@@ -75,6 +78,8 @@ class Attempt:
         """That of an ``async`` executor while it runs: where it waits stands there."""
         self.helpers: list[weakref.ref[threading.Thread]] = []
         """Threads that executor code has started. A list, since others read while it appends."""
+        self.patient = PATIENT
+        """Messages that go with the next one, at the latest with a beat, which says as much."""
         self._outbox = outbox
         self._late: Counter[str] = Counter()
         self._lines = Rate(LOG_PER_S, LOG_BURST, self.started)
@@ -91,7 +96,8 @@ class Attempt:
         """Tell the engine; waits while the host's outbox is full. Too late is counted instead."""
         with self.gate.shut_for_block():
             if self.owned:
-                self._outbox.put(message, self.scope)
+                now = type(message) not in self.patient
+                self._outbox.put(message, self.scope, now=now)
             else:
                 self.late(type(message).__name__)
 

@@ -37,6 +37,19 @@ def own() -> list[int]:
     return _children("/proc/thread-self/children")
 
 
+def are_any() -> bool:
+    """Whether this process has children, of whichever thread, dead ones included: one system call.
+
+    Without any there are no descendants either: who loses its parent becomes a child of ours
+    (`birth.adopt_orphans`). Where that is not so (no Linux), none could be found anyway.
+    """
+    try:
+        os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+    except ChildProcessError:
+        return False
+    return True
+
+
 def is_alive(process: Process) -> bool:
     """Whether this very process still runs; one that is dead but not yet waited for does not."""
     found = _identity(process.pid)

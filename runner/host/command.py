@@ -20,7 +20,7 @@ from runner.core.plan import Plan
 from runner.host import attempt as attempts
 from runner.host.agent import Ctx, Task
 from runner.host.attempt import Attempt
-from runner.host.proxy import PREFIX, Proxy
+from runner.host.proxy import PREFIX, Door, Proxy
 from runner.host.python import Executor
 from runner.host.scope import Scope
 
@@ -38,11 +38,11 @@ class CommandFailed(Exception):
 class Command:
     """Runs ``[tasks] argv``, in the plan's folder."""
 
-    def __init__(self, plan: Plan, plan_dir: str) -> None:
+    def __init__(self, plan: Plan, plan_dir: str, proxy: Proxy) -> None:
         self._argv = plan.tasks.argv
         self._plan_dir = plan_dir
         self._hidden = {endpoint.api_key_env for endpoint in plan.endpoints}
-        self._proxy = Proxy()
+        self._proxy = proxy
 
     def load(self, scope: Scope) -> Executor:
         """The executor; there is nothing to import."""
@@ -53,7 +53,7 @@ class Command:
         attempt = attempts.current.get()
         assert attempt is not None
         with ExitStack() as stack:
-            url, token = stack.enter_context(self._proxy.open(attempt))
+            door = self._proxy.door(attempt)
             stdin = stack.enter_context(_as_file(task, ctx.dir / "task.json"))
             process = subprocess.Popen(
                 [sys.executable, "-I", "-S", _LAUNCH, str(os.getpid()), *self._argv],
@@ -61,7 +61,7 @@ class Command:
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
                 cwd=self._plan_dir,
-                env=self._environment(ctx, url, token),
+                env=self._environment(ctx, door),
             )
             output = _Output(process, attempt, ctx)
             stack.callback(output.close)
@@ -71,14 +71,14 @@ class Command:
             raise CommandFailed(f"exit status {code}\n" + "\n".join(output.last_lines))
         return _decoded(output.result)
 
-    def _environment(self, ctx: Ctx, url: str, token: str) -> Mapping[str, str]:
+    def _environment(self, ctx: Ctx, door: Door) -> Mapping[str, str]:
         """Ours without the keys, and with the ways to the proxy that SDKs look for."""
         kept = {name: value for name, value in os.environ.items() if name not in self._hidden}
         return kept | {
-            "OPENAI_BASE_URL": url + PREFIX,
-            "OPENAI_API_KEY": token,
-            "AZURE_OPENAI_ENDPOINT": url,
-            "AZURE_OPENAI_API_KEY": token,
+            "OPENAI_BASE_URL": door.address + PREFIX,
+            "OPENAI_API_KEY": door.token,
+            "AZURE_OPENAI_ENDPOINT": door.address,
+            "AZURE_OPENAI_API_KEY": door.token,
             "PILOT_MODEL": ctx.model,
             "PILOT_SEED": str(ctx.seed),
             "PILOT_DIR": str(ctx.dir),

@@ -25,10 +25,9 @@ import httpx2
 from runner.core.plan import Limits
 from runner.host import callclock
 from runner.host.callclock import CallClock
+from runner.host.direct import KEEP_IDLE_S, Direct
 from runner.host.scope import Aborted, Scope
 from runner.host.streams import TcpWire, TlsWire, Wire, clock, dial, drive
-
-_KEEP_IDLE_S: Final = 15.0  # an idle connection is not trusted for longer
 
 
 class Stream(httpcore2.NetworkStream):
@@ -131,7 +130,7 @@ class Connections:
 
     def _open(self, proxy: str) -> httpcore2.ConnectionPool:
         options = pool_options(proxy, self._context or ssl_context())
-        kind = httpcore2.HTTPProxy if proxy else httpcore2.ConnectionPool
+        kind = httpcore2.HTTPProxy if proxy else Direct
         return kind(network_backend=self._backend, **options)
 
     @property
@@ -168,7 +167,7 @@ def pool_options(proxy: str, context: ssl.SSLContext) -> dict[str, Any]:
     options: dict[str, Any] = {
         "ssl_context": context,
         "max_connections": None,
-        "keepalive_expiry": _KEEP_IDLE_S,
+        "keepalive_expiry": KEEP_IDLE_S,
         "http2": False,
     }
     if proxy:

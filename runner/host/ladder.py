@@ -28,6 +28,9 @@ class Rung(StrEnum):
 
 REPEATED: Final = (Rung.EXCEPTION, Rung.SIGNAL)
 REPEAT_S: Final = 0.1
+RAISING: Final = (*REPEATED, Rung.ABANDON)
+"""From here on a thread that comes into our code by ``print`` is sent away from there. The watch
+cannot reach it: whenever it looks, a loop that prints is within the write."""
 
 Steps = Sequence[tuple[float, Rung]]
 THREAD: Final[Steps] = ((0.0, Rung.ABORT), (0.5, Rung.EXCEPTION), (1.5, Rung.ABANDON))

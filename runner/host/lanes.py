@@ -14,9 +14,8 @@ import socket
 import threading
 import time
 from collections.abc import Callable
-from http.server import ThreadingHTTPServer
 from pathlib import Path
-from typing import Any, Final, cast
+from typing import Any, Final, NamedTuple
 
 import httpx2
 import msgspec
@@ -27,20 +26,24 @@ from runner.core.plan import Endpoint
 from runner.core.text import one_line
 from runner.core.wrapping import Door
 from runner.errors import PilotError
-from runner.host import attempt as attempts
 from runner.host.agent import Ctx, Task
-from runner.host.attempt import Attempt
+from runner.host.attempt import PATIENT, Attempt
 from runner.host.outbox import Outbox
-from runner.host.proxy import Handler
+from runner.host.proxy import relay
+from runner.host.proxy_http import Program, Request, Server
 from runner.host.python import Executor
 from runner.host.scope import Aborted, Scope
+from runner.host.transport import GuardTransport
 
 CLIENT_GONE: Final = "error:ClientGone"
 _LOOK_S: Final = 0.25
 """How often a waiting request's connection is looked at: a script that gave up frees its lane."""
 _LAUNCHER_S: Final = 1.0
 _MODEL_CHARS: Final = 200
+_PATIENT: Final = PATIENT | {messages.Started, messages.Running}
+"""What a lane says is followed at once by more: `CallStarted`, `Ended`."""
 _AZURE: Final = "/openai/"
+_RDHUP: Final[int] = getattr(select, "POLLRDHUP", 0)  # Linux tells of it before all is read
 
 
 class _Asked(msgspec.Struct):
@@ -51,7 +54,10 @@ _asked = msgspec.json.Decoder(_Asked)
 
 
 class Lanes:
-    """The slots of a host as lanes for requests. ``start`` puts an attempt into its slot."""
+    """The slots of a host as lanes for requests.
+
+    A request is carried by its connection's own thread, so none waits for another's.
+    """
 
     def __init__(self, setup: messages.Setup, door: Door, outbox: Outbox) -> None:
         self.door = door
@@ -61,23 +67,37 @@ class Lanes:
         self._outbox = outbox
         self._count = 0
         self._lock = threading.Lock()
-        self._waiting: dict[str, _Request] = {}
-        self._start: Callable[[Attempt], bool] | None = None
+        self._requests: dict[str, _Carried] = {}
+        """By attempt id: what is in a lane now."""
+        self._serve: Callable[[Attempt], object] | None = None
         self._free: queue.PriorityQueue[int] = queue.PriorityQueue()
         for worker in setup.workers:
             self._free.put(worker)
+        self._goes_on = threading.Event()
+        self._goes_on.set()
 
     def load(self, scope: Scope) -> Executor:
         """The executor; there is nothing to import."""
         scope.check()
         return Executor(run=self._run)
 
-    def open(self, start: Callable[[Attempt], bool]) -> None:
-        """Take requests from now on. `OSError` if the port is taken."""
-        self._start = start
-        server = _Server(self)
-        threading.Thread(target=server.serve_forever, name="lanes", daemon=True).start()
-        threading.Thread(target=self._end_with_launcher, name="launcher", daemon=True).start()
+    def open(self, serve: Callable[[Attempt], object]) -> None:
+        """Take requests from now on; ``serve`` carries an attempt out in the calling thread.
+
+        `OSError` if the port is taken.
+        """
+        self._serve = serve
+        server = _LaneServer(self)
+        work = (server.serve_forever, self._end_with_launcher, self._look_for_hang_ups)
+        for function in work:
+            threading.Thread(target=function, name=function.__name__, daemon=True).start()
+
+    def hold(self, *, on: bool) -> None:
+        """Let new requests wait until further notice, or go on. Those in a lane are not touched."""
+        if on:
+            self._goes_on.clear()
+        else:
+            self._goes_on.set()
 
     def _end_with_launcher(self) -> None:
         """A launcher that was killed tells nobody; its script has died with it, so the run ends."""
@@ -86,51 +106,67 @@ class Lanes:
         with contextlib.suppress(PilotError):
             command(self._run_dir, "stop", drain=True)
 
+    def _look_for_hang_ups(self) -> None:
+        """A script that gave a request up frees its lane."""
+        while True:
+            time.sleep(_LOOK_S)
+            for carried in list(self._requests.values()):
+                program = carried.program
+                if not program.is_complete and has_hung_up(program.connection):
+                    carried.attempt.scope.cancel(CLIENT_GONE)
+
     def idle(self, worker: int) -> None:
         """The slot is free again, and the engine knows."""
         self._free.put(worker)
 
-    def carry(self, handler: Handler, body: bytes) -> None:
+    def carry(self, program: Program, request: Request) -> None:
         """Have a lane answer the request; returns when that is done."""
-        worker = self._free.get()
-        request = _Request(handler, body)
+        worker = self._lane(program)
+        if worker is None:
+            program.stays = False
+            return
         attempt = self._attempt(worker, request)
-        assert self._start is not None
-        self._start(attempt)
-        while not request.done.wait(_LOOK_S):
-            if request.hung_up():
-                attempt.scope.cancel(CLIENT_GONE)
+        self._requests[attempt.id] = _Carried(attempt, program, request)
+        assert self._serve is not None
+        try:
+            self._serve(attempt)
+        finally:
+            del self._requests[attempt.id]
+        if not program.is_answered:  # ended before it was asked
+            program.refuse(504, f"ended by pilot-tui: {attempt.scope.reason}")
 
-    def _attempt(self, worker: int, request: "_Request") -> Attempt:
+    def _lane(self, program: Program) -> int | None:
+        """A free lane, None if the script gave up while it waited for one."""
+        while not has_hung_up(program.connection):
+            if self._goes_on.is_set():
+                with contextlib.suppress(queue.Empty):
+                    return self._free.get(timeout=_LOOK_S)
+            self._goes_on.wait(_LOOK_S)
+        return None
+
+    def _attempt(self, worker: int, request: Request) -> Attempt:
         with self._lock:
             self._count += 1
             attempt_id = f"{self._host}-{self._count:05d}"
-        endpoint = self._endpoint(request.handler.path)
-        self._waiting[attempt_id] = request
+        endpoint = self._endpoint(request.path)
+        model = _model_of(request.path, request.body)
         order = messages.Run(
             attempt_id=attempt_id,
             worker=worker,
             task_id=f"call-{attempt_id}",
             attempt=1,
-            model=request.model,
-            deployment=request.model,
+            model=model,
+            deployment=model,
             endpoint=endpoint.name,
             seed=0,
             labels={},
             data={},
         )
         attempt = Attempt(order, self._plan.models[0], endpoint, self._outbox)
-        attempt.scope.at_close(lambda: self._unanswered(attempt_id))
-        claim = messages.Claimed(time.monotonic(), attempt_id, worker, request.model, endpoint.name)
-        self._outbox.post(claim)
+        attempt.patient = _PATIENT
+        claim = messages.Claimed(time.monotonic(), attempt_id, worker, model, endpoint.name)
+        self._outbox.post(claim, now=False)
         return attempt
-
-    def _unanswered(self, attempt_id: str) -> None:
-        """The attempt ended before its thread took the request up."""
-        request = self._waiting.pop(attempt_id, None)
-        if request is not None:
-            request.handler.close_connection = True
-            request.done.set()
 
     def _endpoint(self, path: str) -> Endpoint:
         """Azure's paths go to the plan's Azure endpoint, if it has one; all others to the first."""
@@ -138,62 +174,53 @@ class Lanes:
         found = next(azure, None) if path.startswith(_AZURE) else None
         return found or self._plan.endpoints[0]
 
-    def _run(self, task: Task, ctx: Ctx) -> dict[str, Any]:
-        attempt = attempts.current.get()
-        assert attempt is not None
-        request = self._waiting.pop(task.task_id.removeprefix("call-"))
-        try:
-            return request.answer(ctx.http_client, attempt)
-        finally:
-            request.done.set()
+    def _run(self, task: Task, _ctx: Ctx) -> dict[str, Any]:
+        return self._requests[task.task_id.removeprefix("call-")].answer()
 
 
-class _Request:
-    """A request of the script, on its way through a lane."""
+class _Carried(NamedTuple):
+    """A request of the script on its way through a lane."""
 
-    def __init__(self, handler: Handler, body: bytes) -> None:
-        self.handler = handler
-        self.body = body
-        self.done = threading.Event()
-        self.model = _model_of(handler.path, body)
+    attempt: Attempt
+    program: Program
+    request: Request
 
-    def answer(self, http: httpx2.Client, attempt: Attempt) -> dict[str, Any]:
+    def answer(self) -> dict[str, Any]:
         """Pass the endpoint's answer on. An error status is the attempt's error too.
 
         What ended without an answer is refused in the endpoint's stead: an SDK may ask again, but
         not after a kill by a person.
         """
-        handler = self.handler
-        handler.is_answered = False
+        attempt, program, request = self
+        assert attempt.session is not None
+        assert attempt.connections is not None
+        transport = GuardTransport(attempt.session, attempt.connections)
+        attempt.clients.append(transport)
         try:
-            with attempt.scope.on_cancel(self._cut):
-                answer = handler.relay(http, attempt.endpoint, self.body)
+            with attempt.scope.on_cancel(program.cut):
+                answer = relay(program, request, transport, attempt.endpoint, again=True)
         except Aborted as error:
-            if not handler.is_answered:
+            if not program.is_answered:
                 again = not error.reason.startswith("killed:")
-                handler.refuse(504, f"ended by pilot-tui: {error.reason}", again=again)
+                program.refuse(504, f"ended by pilot-tui: {error.reason}", again=again)
             raise
         except httpx2.HTTPError as error:
-            if not handler.is_answered:
-                handler.refuse(502, f"{type(error).__name__}: {error}")
+            if not program.is_answered:
+                program.refuse(502, f"{type(error).__name__}: {error}")
             raise
-        answer.raise_for_status()
+        if answer.status_code >= 400:
+            answer.request = httpx2.Request(request.method, attempt.endpoint.base_url)
+            answer.raise_for_status()
         return {"outcome": "passed", "score": 1.0, "status": answer.status_code}
 
-    def _cut(self) -> None:
-        """The script reads no more of an answer that was ended half-way: wake whoever writes."""
-        if self.handler.is_answered:
-            self.handler.close_connection = True
-            try:
-                self.handler.connection.shutdown(socket.SHUT_RDWR)
-            except OSError:
-                return  # gone already
 
-    def hung_up(self) -> bool:
-        """Whether the script has closed its end."""
-        poll = select.poll()
-        poll.register(self.handler.connection, select.POLLRDHUP | select.POLLHUP)
-        return bool(poll.poll(0))
+def has_hung_up(connection: socket.socket) -> bool:
+    """Whether the other side has closed its end."""
+    if connection.fileno() < 0:
+        return True
+    poll = select.poll()
+    poll.register(connection, _RDHUP | select.POLLHUP)
+    return bool(poll.poll(0))
 
 
 def _is_alive(pid: int) -> bool:
@@ -217,23 +244,16 @@ def _model_of(path: str, body: bytes) -> str:
         return ""
 
 
-class _Server(ThreadingHTTPServer):
-    daemon_threads = True
-    block_on_close = False
-    request_queue_size = 1024
+class _LaneServer(Server):
+    """Connections of the wrapped script."""
 
     def __init__(self, lanes: Lanes) -> None:
-        super().__init__(("127.0.0.1", lanes.door.port), _LaneHandler)
-        self.lanes = lanes
+        super().__init__(lanes.door.port)
+        self._lanes = lanes
 
-
-class _LaneHandler(Handler):
-    """A connection of the wrapped script."""
-
-    def pass_on(self, body: bytes) -> None:
+    def serve_one(self, program: Program, request: Request) -> None:
         """By the next free lane."""
-        lanes = cast(_Server, self.server).lanes
-        if self.token != lanes.door.token:
-            self.refuse(401, "this key is not the one that the wrapped script was given")
+        if request.token != self._lanes.door.token:
+            program.refuse(401, "this key is not the one that the wrapped script was given")
             return
-        lanes.carry(self, body)
+        self._lanes.carry(program, request)

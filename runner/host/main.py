@@ -30,6 +30,8 @@ from runner.host.offspring import Offspring
 from runner.host.outbox import Outbox
 from runner.host.perform import Performer, Shared
 from runner.host.permits import Shares
+from runner.host.proxy import Proxy
+from runner.host.proxy_upstream import LeanConnections
 from runner.host.slots import Slots
 from runner.host.verdict import Verdict
 from runner.host.watch import Watch
@@ -45,7 +47,7 @@ _SWITCH_INTERVAL_S = 0.001
 def serve(connection: socket.socket, log: int) -> NoReturn:
     """Be a host on this connection until the engine says `Quit` or is gone.
 
-    ``log`` is the descriptor of the host's log file; standard output lies on it already.
+    ``log`` is the descriptor of the host's log file.
     """
     orders = _orders(connection)
     setup = next(orders, None)
@@ -78,7 +80,9 @@ class Host:
         inherit.install()
         self._log = speech.HostLog(log)
         self._outbox = Outbox(connection, secrets)
-        source = _source(setup, self._outbox)
+        secrets.on_new = lambda key: self._outbox.post(messages.KeyLearned(key))
+        proxy = Proxy()
+        source = _source(setup, self._outbox, proxy)
         self._shared = Shared(
             plan=plan,
             run_dir=setup.run_dir,
@@ -87,11 +91,14 @@ class Host:
             keys={endpoint.name: ApiKey(endpoint, secrets) for endpoint in plan.endpoints},
             secrets=secrets,
             source=source,
+            proxy=proxy,
             streams=speech.take_over(self._log, secrets),
         )
         self._slots = Slots(setup.workers)
         if isinstance(source, Lanes):
             self._shared.idle = source.idle
+        if isinstance(source, Lanes | Command):
+            self._shared.connect = LeanConnections
         offspring = Offspring(self._outbox.post, self._slots.running)
         self._watch = Watch(
             self._slots,
@@ -110,7 +117,7 @@ class Host:
         os.register_at_fork(after_in_child=self._forget)
 
     def _forget(self) -> None:
-        """In a fork by executor code: it is no host. Its output still lies on the log."""
+        """In a fork by executor code: it is no host. Its output still goes to the log."""
         self._outbox.cut()
         faulthandler.unregister(signal.SIGUSR1)
         speech.give_back()
@@ -137,7 +144,7 @@ class Host:
         self._outbox.post(messages.Hello(self._setup.host, os.getpid(), threads))
         threading.Thread(target=self._watch_or_leave, name="watch", daemon=True).start()
         if isinstance(self._shared.source, Lanes):
-            self._shared.source.open(self._slots.put)
+            self._shared.source.open(self._slots.serve)
 
     def _watch_or_leave(self) -> NoReturn:
         """A host whose limits are watched no more must not look alive."""
@@ -147,7 +154,7 @@ class Host:
             self._leave_with_traceback()
 
     def _leave_with_traceback(self) -> NoReturn:
-        self._log.write(traceback.format_exc())
+        self._log.write(self._shared.secrets.mask(traceback.format_exc()))
         os._exit(_EX_SOFTWARE)
 
     def _obey(self, orders: Iterator[EngineMessage]) -> NoReturn:
@@ -168,6 +175,9 @@ class Host:
                     self._watch.wake()
             case messages.Share():
                 self._shared.shares.deal(order.endpoint, order.qps, order.in_flight)
+            case messages.Hold():
+                if isinstance(self._shared.source, Lanes):
+                    self._shared.source.hold(on=order.on)
             case messages.Set():
                 self._change(order.plan, running=order.running)
             case messages.Stacks():
@@ -200,7 +210,7 @@ def _none_to_end(_attempt: Attempt) -> bool:
     return False
 
 
-def _source(setup: Setup, outbox: Outbox) -> python.Source:
+def _source(setup: Setup, outbox: Outbox, proxy: Proxy) -> python.Source:
     plan, folder = setup.plan, setup.plan_dir
     if plan.is_wrap:
         door = door_of(os.environ)
@@ -208,14 +218,13 @@ def _source(setup: Setup, outbox: Outbox) -> python.Source:
             raise ValueError(f"a wrapped script's host needs {VARIABLE}")
         return Lanes(setup, door, outbox)
     if plan.tasks.executor == "command":
-        return Command(plan, folder)
+        return Command(plan, folder, proxy)
     return python.Loader(python.entry_of(plan), folder)
 
 
 def _secrets(plan: Plan) -> Secrets:
     secrets = Secrets()
-    for endpoint in plan.endpoints:
-        secrets.add(os.environ.get(endpoint.api_key_env, ""))
+    secrets.add_variables((endpoint.api_key_env for endpoint in plan.endpoints), os.environ)
     return secrets
 
 

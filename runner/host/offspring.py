@@ -53,11 +53,11 @@ class Offspring:
 
     def of(self, attempt: Attempt) -> list[Process]:
         """What the attempt has started and what still lives of it; new ones are reported."""
+        if not self._known and not children.are_any():
+            return []  # nearly always, and asked once a second for each slot
         helpers = [thread for ref in tuple(attempt.helpers) if (thread := ref()) is not None]
         threads = [attempt.thread, *(one.native_id or 0 for one in helpers)]
         found = children.of_threads(thread for thread in threads if thread)
-        if not found and not self._known:
-            return []  # nearly always, and asked once a second for each slot
         with self._lock:
             new = [one for one in found if one not in self._known]
             self._known.update(dict.fromkeys(new, attempt))
@@ -110,6 +110,8 @@ class Offspring:
         dead parent is forgotten. With one attempt that ran when an orphan was born it is that
         one's; among several it is ended when none of them runs any more.
         """
+        if not self._unclaimed and not children.are_any():
+            return
         mine = os.getpid()
         found = set(children.of_threads([mine]))
         with self._lock:

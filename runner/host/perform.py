@@ -26,6 +26,7 @@ from runner.host.guard import Connections
 from runner.host.ladder import Rung
 from runner.host.outbox import Outbox
 from runner.host.permits import Shares
+from runner.host.proxy import Proxy
 from runner.host.recorder import Recorder
 from runner.host.speech import AttemptStream
 from runner.host.verdict import Verdict, of_error, of_result
@@ -47,9 +48,12 @@ class Shared:
     keys: dict[str, ApiKey]
     secrets: Secrets
     source: python.Source
+    proxy: Proxy
     streams: tuple[AttemptStream, ...]
     idle: Callable[[int], object] = _nobody_waits
     """Told of each slot that is free again, once the engine has been told."""
+    connect: Callable[[], Connections] = Connections
+    """Makes the connections of a slot."""
     connections: dict[int, Connections] = field(default_factory=dict[int, Connections])
     """Those that wait for the next attempt of a worker."""
 
@@ -133,12 +137,12 @@ class Performer:
             executor = self._shared.source.load(attempt.scope)
             if executor.prepare is not None:
                 python.call(executor.prepare, attempt.scope, task, ctx)
-        attempt.send(messages.Running(time.monotonic(), attempt.id))
         with self._stage(attempt, "code", "attempt", attempt.limits.attempt):
+            attempt.send(messages.Running(time.monotonic(), attempt.id))
             result = python.call(executor.run, attempt.scope, task, ctx)
         if executor.score is not None:
-            attempt.send(messages.Scoring(time.monotonic(), attempt.id))
             with self._stage(attempt, "score", "score", attempt.limits.score):
+                attempt.send(messages.Scoring(time.monotonic(), attempt.id))
                 result = python.call(executor.score, attempt.scope, task, ctx, result)
         for client in attempt.clients:
             client.close()
@@ -161,7 +165,7 @@ class Performer:
             random.Random(f"{attempt.order.seed} {attempt.id}"),
             task_id=attempt.order.task_id,
         )
-        attempt.connections = shared.connections.pop(attempt.worker, None) or Connections()
+        attempt.connections = shared.connections.pop(attempt.worker, None) or shared.connect()
         return Ctx(
             attempt,
             attempt.session,
@@ -170,6 +174,7 @@ class Performer:
             shared.plan,
             shared.run_dir,
             shared.secrets,
+            shared.proxy,
         )
 
     def _finish(self, attempt: Attempt, verdict: Verdict) -> None:

@@ -1,197 +1,205 @@
 """The guarded way to a model for programs: a server on loopback that knows attempts by a token.
 
-Apart from the command executor because it serves all slots of a host. What comes in with an
-attempt's token leaves by that attempt's guarded client: with the real key, limits, permits, retries
-and records. A token is worth nothing once its attempt is over, and the key never leaves the host.
+Apart from the command executor because it serves all slots of a host, and python executors that
+bring another SDK. What comes in with an
+attempt's token leaves by that attempt's guarded transport: with the real key, limits, permits,
+retries and records. A token is worth nothing once its attempt is over, and the key never leaves the
+host.
 """
 
+import functools
+import os
 import secrets
 import threading
-from collections.abc import Generator
-from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Final, cast
+from typing import Final, NamedTuple
 
 import httpx2
-import msgspec
 
 from runner.core.plan import Endpoint
 from runner.host import attempt as attempts
-from runner.host import chat, scope
+from runner.host import scope
 from runner.host.attempt import Attempt
-from runner.host.calls import PLACEHOLDER_KEY
+from runner.host.calls import GAVE_UP, PLACEHOLDER_KEY
+from runner.host.proxy_http import SHOULD_RETRY, Program, Request, Server
+from runner.host.proxy_upstream import AT_END
 from runner.host.scope import Aborted
+from runner.host.transport import GuardTransport, SyncBody
 
-MAX_BODY_BYTES: Final = 64 * 1024 * 1024
 PREFIX: Final = "/v1"
-_KEPT: Final = ("content-type", "retry-after", "x-request-id", "openai-processing-ms")
-"""Headers of an answer that are passed on; the rest is about a connection that is not theirs."""
+_LINK: Final = frozenset(
+    {b"connection", b"keep-alive", b"proxy-connection", b"te", b"trailer", b"transfer-encoding"}
+    | {b"upgrade", b"content-length"}
+)
+"""Headers about one connection: theirs is not ours (RFC 9110, 7.6.1)."""
+_OURS: Final = frozenset(name.decode() for name in _LINK) | {
+    *("host", "authorization", "api-key", "accept-encoding", "expect")
+}
+"""Headers of a request that we set ourselves."""
 
 
-class _Client:
-    """An attempt and its guarded HTTP client."""
+def relay(
+    program: Program,
+    request: Request,
+    transport: GuardTransport,
+    endpoint: Endpoint,
+    *,
+    again: bool,
+) -> httpx2.Response:
+    """Ask the endpoint and pass its answer on as it comes; the answer, read to its end.
+
+    ``again`` is whether the SDK may repeat what our own retries gave up on.
+
+    Raises what the transport raises; once part of the answer is out the connection is of no more
+    use then, since nothing else says that the rest will not come.
+    """
+    try:
+        answer = transport.handle_request(_outgoing(request, endpoint))
+        try:
+            if not again and GAVE_UP in answer.extensions:
+                answer.headers[SHOULD_RETRY] = "false"
+            _pass_on(program, answer)
+        finally:
+            answer.close()
+    except BaseException:
+        program.stays = program.stays and not program.is_answered
+        raise
+    return answer
+
+
+def _outgoing(request: Request, endpoint: Endpoint) -> httpx2.Request:
+    headers = [item for item in request.headers.items() if item[0] not in _OURS]
+    if endpoint.kind == "azure":
+        headers.append(("api-key", PLACEHOLDER_KEY))
+    else:
+        headers.append(("authorization", f"Bearer {PLACEHOLDER_KEY}"))
+    url = _url(endpoint.base_url.rstrip("/") + request.path.removeprefix(PREFIX))
+    return httpx2.Request(request.method, url, headers=headers, content=request.body)
+
+
+@functools.lru_cache(maxsize=256)
+def _url(text: str) -> httpx2.URL:
+    """Parsed: programs ask for few addresses, and one costs 0.05 ms."""
+    return httpx2.URL(text)
+
+
+def _pass_on(program: Program, answer: httpx2.Response) -> None:
+    """Whole if it is here already, else piece by piece.
+
+    A stream is over with its "[DONE]": SDKs read no further, and may hang up at once.
+    """
+    headers = [item for item in answer.headers.raw if item[0].lower() not in _LINK]
+    stream = answer.stream
+    if isinstance(stream, httpx2.ByteStream):
+        program.answer(answer.status_code, headers, b"".join(stream))
+        return
+    assert isinstance(stream, SyncBody)
+    is_at_end = answer.extensions.get(AT_END, lambda: False)
+    program.begin(answer.status_code, headers)
+    for piece in stream:
+        program.piece(piece, last=is_at_end() or stream.tries.stream_done)
+        if program.is_complete:
+            return
+    program.piece(b"", last=True)
+
+
+class Door(NamedTuple):
+    """An attempt's way in. ``address`` has no path; ``token`` goes as the key, ``url`` holds it."""
+
+    address: str
+    token: str
+    url: str
+
+
+class _Guest:
+    """An attempt, its guarded transport, and the programs that hold its token."""
 
     def __init__(self, attempt: Attempt) -> None:
         assert attempt.session is not None
         assert attempt.connections is not None
         self.attempt = attempt
-        self.http = chat.http_client(attempt.session, attempt.connections)
+        self.transport = GuardTransport(attempt.session, attempt.connections)
+        self.programs: set[Program] = set()
+
+    def hang_up(self) -> None:
+        """End every connection: nobody must wait for an answer that will not come."""
+        for program in tuple(self.programs):
+            program.hang_up()
 
 
 class Proxy:
-    """One per host; listens on a port of its own from the first `open` on."""
+    """One per host; listens on a port of its own once the first attempt wants a door."""
 
     def __init__(self) -> None:
-        self._clients: dict[str, _Client] = {}
-        self._server: _Server | None = None
+        self._guests: dict[str, _Guest] = {}
+        self._server: _ProxyServer | None = None
         self._lock = threading.Lock()
 
-    @contextmanager
-    def open(self, attempt: Attempt) -> Generator[tuple[str, str]]:
-        """The address (without a path) and a token, good for the length of the block."""
+    def door(self, attempt: Attempt) -> Door:
+        """A door for this attempt, until its scope is closed."""
+        token = secrets.token_urlsafe(24)
+        guest = self._guests[token] = _Guest(attempt)
+        attempt.clients.append(guest.transport)
+        attempt.scope.at_close(lambda: self._close(token))
+        address = f"http://127.0.0.1:{self._port()}"
+        prefix = "" if attempt.endpoint.kind == "azure" else PREFIX
+        return Door(address, token, f"{address}/{token}{prefix}")
+
+    def find(self, request: Request) -> tuple[_Guest | None, Request]:
+        """Whose token it carries, in its path or as its key; and the request without it."""
+        first, _, rest = request.path[1:].partition("/")
+        guest = self._guests.get(first)
+        if guest is not None:
+            return guest, request._replace(path=f"/{rest}")
+        return self._guests.get(request.token), request
+
+    def _port(self) -> int:
         with self._lock:
             if self._server is None:
-                self._server = _Server(self)
+                _reach_loopback_directly()
+                self._server = _ProxyServer(self)
                 threading.Thread(
                     target=self._server.serve_forever, name="proxy", daemon=True
                 ).start()
-            port = self._server.server_port
-        token = secrets.token_urlsafe(24)
-        client = self._clients[token] = _Client(attempt)
-        attempt.clients.append(client.http)
-        try:
-            yield f"http://127.0.0.1:{port}", token
-        finally:
-            del self._clients[token]
+            return self._server.port
 
-    def find(self, token: str) -> _Client | None:
-        """Whose token it is."""
-        return self._clients.get(token)
+    def _close(self, token: str) -> None:
+        guest = self._guests.pop(token)
+        guest.hang_up()
 
 
-class _Server(ThreadingHTTPServer):
-    daemon_threads = True
-    block_on_close = False
+def _reach_loopback_directly() -> None:
+    """Here and in what is started from here, whatever HTTP proxy the environment names."""
+    for name in ("NO_PROXY", "no_proxy"):
+        known = os.environ.get(name, "")
+        if "127.0.0.1" not in known.split(","):
+            os.environ[name] = f"{known},127.0.0.1".lstrip(",")
+
+
+class _ProxyServer(Server):
+    """Connections of programs and foreign clients that attempts have started."""
 
     def __init__(self, proxy: Proxy) -> None:
-        super().__init__(("127.0.0.1", 0), _AttemptHandler)
-        self.proxy = proxy
+        super().__init__(0)
+        self._proxy = proxy
 
-
-class Handler(BaseHTTPRequestHandler):
-    """One connection of a program. Subclasses say what becomes of a request."""
-
-    protocol_version = "HTTP/1.1"
-    is_answered = False
-    """Whether the head of an answer to the request at hand has gone out."""
-    wbufsize = -1  # an answer that is there at once leaves in one piece
-    disable_nagle_algorithm = True  # else the second small piece of a stream waits for an ACK
-
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - its name there
-        """Calls are recorded by the attempt; an access log would be noise."""
-
-    def do_GET(self) -> None:
-        """Pass it on."""
-        self.pass_on(b"")
-
-    def do_POST(self) -> None:
-        """Pass it on."""
-        try:
-            length = int(self.headers.get("content-length", "0"))
-        except ValueError:
-            length = -1
-        if "transfer-encoding" in self.headers:
-            length = -1  # no SDK sends pieces of unknown number
-        if not 0 <= length <= MAX_BODY_BYTES:
-            self.refuse(413, f"a body needs a length of at most {MAX_BODY_BYTES} bytes")
+    def serve_one(self, program: Program, request: Request) -> None:
+        """By the guarded transport of the attempt whose token it carries."""
+        guest, request = self._proxy.find(request)
+        if guest is None:
+            program.refuse(401, "this token belongs to no running attempt")
             return
-        self.pass_on(self.rfile.read(length))
-
-    def pass_on(self, body: bytes) -> None:
-        """Have the request answered."""
-        raise NotImplementedError
-
-    @property
-    def token(self) -> str:
-        """What the program believes to be its key, in OpenAI's header or Azure's."""
-        bearer = self.headers.get("authorization", "").removeprefix("Bearer ")
-        return self.headers.get("api-key", bearer)
-
-    def relay(self, http: httpx2.Client, endpoint: Endpoint, body: bytes) -> httpx2.Response:
-        """Ask the endpoint and pass its answer on as it comes; the answer, read to its end.
-
-        Raises what the client raises; once part of the answer is out the connection is cut then,
-        since nothing else says that the rest will not come.
-        """
-        url = endpoint.base_url.rstrip("/") + self.path.removeprefix(PREFIX)
-        headers = {"content-type": self.headers.get("content-type", "application/json")}
-        if endpoint.kind == "azure":
-            headers["api-key"] = PLACEHOLDER_KEY
-        else:
-            headers["authorization"] = f"Bearer {PLACEHOLDER_KEY}"
-        with http.stream(self.command, url, headers=headers, content=body) as answer:
-            pieces = answer.iter_raw()
-            first = next(pieces, b"")
-            self.is_answered = True
-            try:
-                self.send_response(answer.status_code)
-                for name in _KEPT:
-                    if name in answer.headers:
-                        self.send_header(name, answer.headers[name])
-                self.send_header("transfer-encoding", "chunked")
-                self.end_headers()
-                streams = "event-stream" in answer.headers.get("content-type", "")
-                self._piece(first, now=streams)
-                for piece in pieces:
-                    self._piece(piece, now=streams)
-                self.wfile.write(b"0\r\n\r\n")
-                self.wfile.flush()
-            except BaseException:
-                self.close_connection = True
-                raise
-            return answer
-
-    def _piece(self, data: bytes, *, now: bool) -> None:
-        if data:
-            self.wfile.write(b"%x\r\n%b\r\n" % (len(data), data))
-        if now:
-            self.wfile.flush()
-
-    def refuse(self, status: int, text: str, *, again: bool = True) -> None:
-        """Answer in the endpoint's stead; ``again`` is whether an SDK may repeat the request."""
-        body = msgspec.json.encode({"error": {"message": text, "type": "pilot_tui"}})
-        self.close_connection = True
-        self.send_response(status)
-        self.send_header("content-type", "application/json")
-        self.send_header("content-length", str(len(body)))
-        if not again:
-            self.send_header("x-should-retry", "false")
-        self.end_headers()
-        self.wfile.write(body)
-        self.wfile.flush()
-
-
-class _AttemptHandler(Handler):
-    """A connection of a program that one attempt has started."""
-
-    def pass_on(self, body: bytes) -> None:
-        """By the guarded client of the attempt whose token it carries."""
-        client = cast(_Server, self.server).proxy.find(self.token)
-        if client is None:
-            self.refuse(401, "this token belongs to no running attempt")
-            return
-        attempt = client.attempt
+        attempt = guest.attempt
         token = attempts.current.set(attempt)
+        guest.programs.add(program)
         try:
-            self.is_answered = False
-            with scope.use(attempt.scope):
-                self.relay(client.http, attempt.endpoint, body)
-        except Aborted:
-            self.close_connection = True
+            with scope.use(attempt.scope), attempt.scope.on_cancel(program.cut):
+                relay(program, request, guest.transport, attempt.endpoint, again=False)
+        except Aborted as error:
+            if not program.is_answered:
+                program.refuse(504, f"ended by pilot-tui: {error.reason}", again=False)
         except httpx2.HTTPError as error:
-            if not self.is_answered:
-                self.refuse(502, f"{type(error).__name__}: {error}")
-        except OSError:
-            self.close_connection = True  # the program has gone away
+            if not program.is_answered:
+                program.refuse(502, f"{type(error).__name__}: {error}")
         finally:
+            guest.programs.discard(program)
             attempts.current.reset(token)

@@ -56,13 +56,25 @@ class Slots:
 
     def put(self, attempt: Attempt) -> bool:
         """Give the slot of its worker to the attempt; False if it is not free, or not ours."""
+        slot = self._take(attempt)
+        if slot is not None:
+            slot.line.put(attempt)
+        return slot is not None
+
+    def serve(self, attempt: Attempt) -> bool:
+        """The same, but carry it out here: a thread that waits for its end saves two hand-overs."""
+        if self._take(attempt) is None:
+            return False
+        self._carry_out(attempt)
+        return True
+
+    def _take(self, attempt: Attempt) -> Slot | None:
         slot = self._slots.get(attempt.worker)
         with self._lock:
             if slot is None or slot.attempt is not None:
-                return False
+                return None
             slot.attempt = attempt
-        slot.line.put(attempt)
-        return True
+        return slot
 
     def release(self, attempt: Attempt) -> bool:
         """Free the slot; False if the attempt had lost it before. The caller then ends it."""
@@ -103,12 +115,14 @@ class Slots:
         self.threads[slot.worker] = thread.native_id or 0
 
     def _serve(self, slot: Slot, line: "queue.SimpleQueue[Attempt]") -> None:
+        while slot.line is line:
+            self._carry_out(line.get())
+
+    def _carry_out(self, attempt: Attempt) -> None:
         perform = self._perform
         assert perform is not None
-        while slot.line is line:
-            attempt = line.get()
-            try:
-                perform(attempt)
-            except Interrupted:  # sent before the gate was shut, arrived in its last bytecodes
-                attempt.gate.shut()
-                perform(attempt)
+        try:
+            perform(attempt)
+        except Interrupted:  # sent before the gate was shut, arrived in its last bytecodes
+            attempt.gate.shut()
+            perform(attempt)

@@ -6,17 +6,18 @@ logger needs no set-up for this: its handlers write to ``sys.stderr``.
 """
 
 import io
-import os
 import sys
 import threading
 from typing import Final
 
 from runner.core.text import block
 from runner.host import attempt as attempts
+from runner.host import ladder
 from runner.host.attempt import Attempt
+from runner.host.gate import Interrupted
+from runner.logfile import append
 from runner.masking import Secrets
 
-MAX_FILE_BYTES: Final = 16 * 1024 * 1024
 _MAX_PARTIAL_CHARS: Final = 64 * 1024
 """A line without an end is cut here, or print(end="") in a loop would fill the memory."""
 
@@ -36,10 +37,7 @@ class HostLog:
             if self._lost_bytes:
                 data = f"... {self._lost_bytes} bytes could not be written\n".encode() + data
             try:
-                if os.fstat(self._fd).st_size + len(data) > MAX_FILE_BYTES:
-                    os.ftruncate(self._fd, 0)
-                    data = b"... wrapped here\n" + data
-                os.write(self._fd, data)
+                append(self._fd, data)
             except OSError:
                 self._lost_bytes += len(data)
             else:
@@ -68,10 +66,13 @@ class AttemptStream(io.TextIOBase):
         return self._fd
 
     def write(self, text: str, /) -> int:
-        """Take text; whole lines are passed on, the rest waits for its end."""
+        """Take text; whole lines are passed on, the rest waits for its end.
+
+        Raises `Interrupted`, with the text taken, in an attempt that the ladder would interrupt.
+        """
         attempt = attempts.current.get()
         if attempt is None:
-            self._log.write(text)
+            self._log.write(block(self._secrets.mask(text)))
             return len(text)
         with attempt.gate.shut_for_block():
             waiting: str = getattr(self._partial, "text", "") + text
@@ -81,6 +82,8 @@ class AttemptStream(io.TextIOBase):
                 rest = ""
             self._partial.text = rest
             self._pass_on(attempt, lines)
+        if attempt.rung in ladder.RAISING and attempt.gate.ident == threading.get_ident():
+            raise Interrupted
         return len(text)
 
     def flush(self) -> None:
@@ -103,7 +106,7 @@ class AttemptStream(io.TextIOBase):
 
 
 def take_over(log: HostLog, secrets: Secrets) -> tuple[AttemptStream, AttemptStream]:
-    """Replace the process's standard streams, which are to lie on the log file already."""
+    """Replace the process's standard streams; the engine masks what goes past them."""
     streams = AttemptStream(log, secrets, 1), AttemptStream(log, secrets, 2)
     sys.stdout, sys.stderr = streams
     return streams

@@ -12,6 +12,8 @@ from collections.abc import Callable
 from types import FrameType
 from typing import NoReturn
 
+import msgspec
+
 from runner.core import messages
 from runner.core.messages import SlotBeat
 from runner.core.outcomes import KILLED_STOP, Phase
@@ -56,6 +58,8 @@ class Watch:
         self._alarm = threading.Event()
         self._zombies: dict[Attempt, float] = {}
         self._clocks: dict[Attempt, tuple[float, Clock]] = {}
+        self._stood: dict[Attempt, tuple[int, messages.Sample]] = {}
+        """Each sampled thread's last sample, and how much CPU it had used by then."""
         self._sent: dict[int, SlotBeat] = {}
 
     def wake(self) -> None:
@@ -183,6 +187,7 @@ class Watch:
         running = self._slots.running()
         for gone in self._clocks.keys() - {*running, *self._zombies}:
             del self._clocks[gone]
+            self._stood.pop(gone, None)
         tops = samples.tops()
         taken: list[messages.Sample] = []
         for attempt in running:
@@ -193,17 +198,23 @@ class Watch:
                 taken.append(self._sample(attempt, now, tops.get(attempt.ident), processes))
             else:
                 self._clocks.pop(attempt, None)
+                self._stood.pop(attempt, None)
         self._outbox.post(*taken)
 
     def _sample(
         self, attempt: Attempt, now: float, top: FrameType | None, processes: list[Process]
     ) -> messages.Sample:
+        used_ns = samples.used_ns(attempt.thread)
+        then_ns, stood = self._stood.get(attempt, (0, None))
+        if stood is not None and used_ns == then_ns > 0 and not processes:
+            self._clocks[attempt] = now, self._clocks[attempt][1]
+            return msgspec.structs.replace(stood, t=now, cpu=0.0)  # it has not moved at all
         state, cpu = self._cpu(attempt, now)
         waits_for = "" if cpu > IDLE_CPU else samples.waits_for(attempt.thread)
         if processes and waits_for in ("process", "pipe", "net"):
             oldest = min(processes, key=lambda process: process.born)
             waits_for = f"pid {oldest.pid} ({one_line(oldest.command, 80)})"
-        return messages.Sample(
+        sample = messages.Sample(
             now,
             attempt.worker,
             attempt.id,
@@ -212,6 +223,8 @@ class Watch:
             one_line(samples.frame_text(top, self._base, attempt.coroutine)),
             one_line(attempt.scope.detail) or waits_for,
         )
+        self._stood[attempt] = used_ns, sample
+        return sample
 
     def _cpu(self, attempt: Attempt, now: float) -> tuple[str, float]:
         """State and CPU share since it was last asked; 0 the first time."""

@@ -107,38 +107,40 @@ class Zygote:
 
     def _answer(self) -> None:
         try:
-            data, fds, _, _ = socket.recv_fds(self._engine, MAX_PACKET_BYTES, 2)
+            data, fds, _, _ = socket.recv_fds(self._engine, MAX_PACKET_BYTES, 3)
         except ConnectionError:
             os._exit(0)
         if not data:
             os._exit(0)
         try:
             request = to_fork(data)
-            connection, log = fds
+            connection, log, output = fds
         except (msgspec.DecodeError, ValueError) as error:
-            _tell(self._engine, Failed(f"not a Fork with two descriptors: {error}"))
+            _tell(self._engine, Failed(f"not a Fork with three descriptors: {error}"))
             os._exit(1)
         try:
-            _tell(self._engine, Forked(request.host, self._fork(request, connection, log)))
+            _tell(self._engine, Forked(request.host, self._fork(request, connection, log, output)))
         except OSError as error:
             _tell(self._engine, Failed(f"cannot fork: {error}", request.host))
         finally:
-            os.close(connection)
-            os.close(log)
+            for fd in fds:
+                os.close(fd)
 
-    def _fork(self, request: Fork, connection: int, log: int) -> int:
+    def _fork(self, request: Fork, connection: int, log: int, output: int) -> int:
         zygote = os.getpid()
         pid = os.fork()
         if pid == 0:
             try:
-                self._become_host(request, zygote, connection, log)
+                self._become_host(request, zygote, connection, log, output)
             finally:
                 os._exit(70)  # unreachable unless the steps above raised: EX_SOFTWARE
         self._hosts.add(pid)
         self._lost.discard(pid)  # numbers are given out again
         return pid
 
-    def _become_host(self, request: Fork, zygote: int, connection: int, log: int) -> NoReturn:
+    def _become_host(
+        self, request: Fork, zygote: int, connection: int, log: int, output: int
+    ) -> NoReturn:
         os.setsid()
         birth.die_with_parent(zygote)
         birth.adopt_orphans()
@@ -149,7 +151,8 @@ class Zygote:
         self._engine.close()
         birth.prefer_for_oom(request.oom_score_adj)
         for standard in (sys.stdout.fileno(), sys.stderr.fileno()):
-            os.dup2(log, standard)
+            os.dup2(output, standard)
+        os.close(output)
         try:
             # One thread only: the one that got the signal. A process-wide signal would name
             # whichever thread took it, and stop after 100 of them.

@@ -52,9 +52,14 @@ class Figures(Struct, kw_only=True):
     """Outcomes in `STRETCHES` equal stretches of the run, by when their attempt ended."""
 
 
-def figures(run_dir: Path, by: tuple[str, str] = ("model", "prompt_type")) -> Figures:
-    """The figures of a run folder. Raises OSError; `RunError` for a column that is not there."""
-    frame = results(run_dir, columns=_COLUMNS)
+def figures(
+    run_dir: Path, by: tuple[str, str] = ("model", "prompt_type"), *, rows: int | None = None
+) -> Figures:
+    """The figures of a run folder, of its first ``rows`` rows as in `results`.
+
+    Raises OSError; `RunError` for a column that is not there.
+    """
+    frame = results(run_dir, columns=_COLUMNS, rows=rows)
     cells = [
         Heat(
             down=str(line[by[0]]),

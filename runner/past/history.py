@@ -7,7 +7,7 @@ those of the fold itself: the state at T is the fold of all events up to T.
 
 from bisect import bisect_right
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
@@ -15,17 +15,16 @@ from msgspec import Struct
 
 from runner.core import events as ev
 from runner.core.incidents import Incident, IncidentKind, Incidents, incident_words
-from runner.core.state import State, apply, fold
+from runner.core.state import State, fold
 from runner.core.state.snapshot import decode_state, encode_state
 from runner.engine.log import LogReader
+from runner.past.rest import Rest
 from runner.past.tail import events_of
 from runner.runs import LOG
 
 SNAPSHOT_EVENTS: Final = 10_000
 SNAPSHOT_BYTES: Final = 1_400_000
 """A snapshot after so many events, or so many bytes of log where events are long."""
-_PIECE_BYTES: Final = 500_000
-"""Lines are decoded in pieces of this size, so that a seek decodes little in vain."""
 SNAPSHOTS_BYTES: Final = 64_000_000
 """Above this every second snapshot goes and the distance doubles: memory stays bounded."""
 
@@ -49,25 +48,25 @@ class _Snapshot(Struct, frozen=True):
 class Cursor:
     """Walks through the log from a moment on: events in order, a few at a time. Not thread-safe."""
 
-    def __init__(self, reader: LogReader, state: State) -> None:
+    def __init__(self, reader: LogReader, state: State, rest: Sequence[ev.Event] = ()) -> None:
+        """``rest`` are events that follow the last line of the file."""
         self._state = state
         self._reader = reader
-        self._pieces: Iterator[bytes] = iter(())
+        self._rest = list(rest)
         self._ready: list[ev.Event] = []
         self._next = 0
 
     def peek(self) -> ev.Event | None:
         """The next event; None at the end of the log as it is now."""
         while self._next >= len(self._ready):
-            piece = next(self._pieces, None)
-            if piece is None:
-                chunk = self._reader.poll()
-                if chunk is None or chunk.restarted:
-                    return None
-                self._pieces = _pieces(chunk.data)
-                continue
-            self._ready, _ = ev.decode_lines(piece)
+            chunk = self._reader.poll()
             self._next = 0
+            if chunk is not None and not chunk.restarted:
+                self._ready, _ = ev.decode_lines(chunk.data)
+            else:
+                self._ready, self._rest = self._rest, []
+                if not self._ready:
+                    return None
         return self._ready[self._next]
 
     def take(self, until: float, most: int) -> list[ev.Event]:
@@ -116,8 +115,7 @@ class History:
         self._every_events = snapshot_events
         self._every_bytes = snapshot_bytes
         self._reader = LogReader(run_dir / LOG)
-        self._pieces: Iterator[bytes] = iter(())
-        self._offset = 0
+        self._elsewhere = Rest(run_dir)
         self._clear()
 
     def _clear(self) -> None:
@@ -126,6 +124,8 @@ class History:
         self._seconds: Counter[int] = Counter()
         self._snapshots = [_Snapshot(float("-inf"), 0, encode_state(self._state))]
         self._since_events = self._since_bytes = 0
+        self._last: ev.Event | None = None
+        self._rest: list[ev.Event] = []
         self.events = 0
         """How many events were read."""
         self.garbled = 0
@@ -134,26 +134,30 @@ class History:
     # -- reading
 
     def step(self) -> bool:
-        """Take in the next half megabyte; False if there is nothing new. Raises OSError."""
-        piece = next(self._pieces, None)
-        if piece is None:
-            chunk = self._reader.poll()
-            if chunk is None:
-                return False
-            if chunk.restarted:
-                self._clear()
-            self._pieces = _pieces(chunk.data)
-            self._offset = chunk.offset
-            piece = next(self._pieces, b"")
-        found, garbled = ev.decode_lines(piece)
+        """Take in the next chunk, a millisecond's work; False if nothing is new. Raises OSError."""
+        chunk = self._reader.poll()
+        if chunk is None:
+            return self._step_beyond()
+        if chunk.restarted or self._rest:
+            self._clear()
+            self._reader.offset = 0
+            chunk = self._reader.poll() or chunk
+        found, garbled = ev.decode_lines(chunk.data)
         self.garbled += garbled
         self._fold(found)
-        self._offset += len(piece)
         self._since_events += len(found)
-        self._since_bytes += len(piece)
+        self._since_bytes += len(chunk.data)
         if self._since_events >= self._every_events or self._since_bytes >= self._every_bytes:
             self._keep_snapshot()
         return True
+
+    def _step_beyond(self) -> bool:
+        """Take in what lies elsewhere because the log's disk took no more; False if nothing."""
+        if self._rest:
+            return False
+        self._rest = self._elsewhere.after(self._last)
+        self._fold(self._rest)
+        return bool(self._rest)
 
     def refresh(self) -> "History":
         """Take in all that was written since; returns itself. Raises OSError."""
@@ -166,22 +170,24 @@ class History:
         self._reader.close()
 
     def _fold(self, found: list[ev.Event]) -> None:
-        state, observe, seconds = self._state, self._incidents.observe, self._seconds
-        for event in found:
-            observe(state, event)
-            apply(state, event)
-            if type(event) is not ev.Pulse:
-                seconds[int(event.at)] += 1
+        fold(self._incidents.observed(found, self._state), self._state)
+        self._seconds.update([int(event.at) for event in found if type(event) is not ev.Pulse])
         self.events += len(found)
+        self._last = found[-1] if found else self._last
 
     def _keep_snapshot(self) -> None:
         data = encode_state(self._state)
-        self._snapshots.append(_Snapshot(self._state.at, self._offset, data))
+        self._snapshots.append(_Snapshot(self._state.at, self._reader.offset, data))
         self._since_events = self._since_bytes = 0
         if sum(len(item.data) for item in self._snapshots) > SNAPSHOTS_BYTES:
             del self._snapshots[1::2]
             self._every_events *= 2
             self._every_bytes *= 2
+
+    @property
+    def read_share(self) -> float:
+        """How much of the log was read, 0 to 1."""
+        return self._reader.read_share
 
     # -- moments
 
@@ -201,7 +207,7 @@ class History:
         # A snapshot's last moment may go on after it, which `skip_to` takes in.
         snapshot = self._snapshots[max(0, found)]
         reader = LogReader(self.run_dir / LOG, snapshot.offset)
-        cursor = Cursor(reader, decode_state(snapshot.data))
+        cursor = Cursor(reader, decode_state(snapshot.data), self._rest)
         cursor.skip_to(at)
         return cursor
 
@@ -240,7 +246,7 @@ class History:
         for snapshot in reversed(self._snapshots):
             if snapshot.at >= at:
                 continue
-            cursor = Cursor(LogReader(self.run_dir / LOG, snapshot.offset), State())
+            cursor = Cursor(LogReader(self.run_dir / LOG, snapshot.offset), State(), self._rest)
             found: float | None = None
             while (event := cursor.peek()) is not None and event.at < at:
                 if type(event) is not ev.Pulse:
@@ -270,15 +276,6 @@ class History:
             place = int((second - int(first)) / span * buckets)
             counts[min(buckets - 1, max(0, place))] += number
         return counts
-
-
-def _pieces(data: bytes) -> Iterator[bytes]:
-    """Whole lines in pieces of about `_PIECE_BYTES`."""
-    start = 0
-    while start < len(data):
-        end = data.find(b"\n", min(len(data) - 1, start + _PIECE_BYTES)) + 1
-        yield data[start:end]
-        start = end
 
 
 def incidents_of(run_dir: Path) -> list[Incident]:

@@ -1,7 +1,7 @@
 """All that went wrong in a run or was put aside, counted by cause: what the errors screen lists.
 
 Apart from incidents, which are episodes in time: here each cause is one line with its number,
-however it is spread. Fed by a tail, so it costs a pass over what is new.
+however it is spread. Fed by a walk through the log, so it costs a pass over what is new.
 """
 
 from pathlib import Path
@@ -10,7 +10,7 @@ from msgspec import Struct, field
 
 from runner.core import events as ev
 from runner.core.outcomes import is_scored
-from runner.past.tail import Tail
+from runner.past.until import Walk
 
 _EXAMPLES = 5
 
@@ -35,21 +35,23 @@ class Mishaps:
     """The causes of one run folder so far. Not thread-safe."""
 
     def __init__(self, run_dir: Path) -> None:
-        self._tail = Tail(run_dir)
+        self._walk = Walk(run_dir)
         self._found: dict[tuple[str, str, str], Mishap] = {}
         self._where: dict[str, str] = {}
+        self._last_at = 0.0
 
-    def refresh(self) -> list[Mishap]:
-        """All causes, the most frequent first. Raises OSError."""
-        while (batch := self._tail.poll()) is not None:
+    def refresh(self, until: float | None = None) -> list[Mishap]:
+        """All causes up to the moment ``until``, the most frequent first. Raises OSError."""
+        for batch in self._walk.to(until):
             if batch.restarted:
                 self._found.clear()
                 self._where.clear()
+                self._last_at = 0.0
             for event in batch.events:
                 self._note(event)
+                self._last_at = event.at
             if batch.garbled:
-                at = batch.events[-1].at if batch.events else 0.0
-                self._count("log", "unreadable lines", "", at, "", "", batch.garbled)
+                self._count("log", "unreadable lines", "", self._last_at, "", "", batch.garbled)
         return sorted(self._found.values(), key=lambda item: (-item.count, item.kind, item.what))
 
     def _note(self, event: ev.Event) -> None:
@@ -82,6 +84,12 @@ class Mishaps:
             case ev.HostFroze():
                 text = f"silent for {event.silent_s:.1f}s"
                 self._count("process", "did not answer", f"process {event.host}", event.at, text)
+            case ev.HostExamined():
+                # Of the same mishap: it says what the one counted above was.
+                holder = f"worker {event.worker} held the GIL at {event.frame}"
+                text = "a signal stopped it" if event.stopped else holder
+                where = f"process {event.host}"
+                self._count("process", "did not answer", where, event.at, text, number=0)
             case ev.HostGone():
                 self._count("process", event.why, f"process {event.host}", event.at, event.stack)
             case ev.HostOverloaded():

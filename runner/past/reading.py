@@ -6,14 +6,16 @@ asks once and leaves, so here the log is folded from its first line and nothing 
 
 import os
 import time
+from bisect import bisect_right
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from runner.client import Control
 from runner.core import events as ev
 from runner.core.outcomes import is_scored
-from runner.core.state import State, apply
+from runner.core.state import State, fold
 from runner.core.verdict import ENGINE_SILENT_S, EngineSeen
+from runner.engine.elsewhere import rest_of
 from runner.errors import EngineGone, RunError
 from runner.past.tail import Tail
 from runner.runs import LOG, engine_alive
@@ -51,10 +53,10 @@ def read_state(run_dir: Path, at: float | None = None) -> State:
         while batch := tail.poll():
             if batch.restarted:
                 state = State()
-            for event in batch.events:
-                if at is not None and event.at > at:
-                    return state
-                apply(state, event)
+            found = batch.events
+            if at is not None and found and found[-1].at > at:
+                return fold(found[: bisect_right(found, at, key=lambda event: event.at)], state)
+            fold(found, state)
     except OSError as error:
         raise RunError(f"{run_dir / LOG} cannot be read: {error.strerror or error}") from error
     finally:
@@ -102,7 +104,8 @@ def end_of(run_dir: Path) -> ev.RunEnded | None:
     whole = data[: data.rfind(b"\n") + 1]
     if size > _END_BYTES:
         whole = whole[whole.find(b"\n") + 1 :]
-    for event in reversed(ev.decode_lines(whole)[0]):
+    found = ev.decode_lines(whole)[0]
+    for event in reversed([*found, *rest_of(run_dir, found[-1] if found else None)]):
         if isinstance(event, ev.RunEnded):
             return event
         if isinstance(event, ev.EngineStarted):

@@ -4,7 +4,7 @@ Apart from the engine's reader, which knows parts and rows: here a task's result
 attempts. Loads polars; nothing that a first frame needs imports this.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -42,15 +42,20 @@ _LISTED: Final = (
 
 
 def results(
-    run: str | Path | RunInfo, *, attempts: bool = False, columns: Sequence[str] | None = None
+    run: str | Path | RunInfo,
+    *,
+    attempts: bool = False,
+    columns: Sequence[str] | None = None,
+    rows: int | None = None,
 ) -> Frame:
     """A `polars.DataFrame` of a run: one row a task, its result; all attempts if ``attempts``.
 
     ``run`` is a run, its folder, or what commands take: an id, a unique prefix, ``latest``. The
-    result of a task is its first scored row by commit number, else its last row. Raises OSError,
-    `RunNotFound`, or what Arrow says of a damaged part.
+    result of a task is its first scored row by commit number, else its last row. ``rows``: only the
+    first so many by commit number, as if no more had been saved yet. Raises OSError, `RunNotFound`,
+    and `RunError` for a damaged part.
     """
-    frame = _frame(run_folder(run), columns)
+    frame = _frame(run_folder(run), columns, rows)
     return frame if attempts else one_a_task(frame)
 
 
@@ -63,10 +68,10 @@ def run_folder(run: str | Path | RunInfo) -> Path:
     return find_run(run, runs_folder()).run_dir
 
 
-def _frame(run_dir: Path, columns: Sequence[str] | None) -> Frame:
+def _frame(run_dir: Path, columns: Sequence[str] | None, rows: int | None) -> Frame:
     wanted = None if columns is None else list(dict.fromkeys((*columns, "task_id", "outcome")))
     frame: Frame = read_frame(run_dir / RESULTS, wanted)
-    return frame
+    return frame if rows is None else frame.head(rows)
 
 
 def one_a_task(frame: Frame) -> Frame:
@@ -121,16 +126,24 @@ class ResultList:
     def select(self, text: str, sort: str = "", *, descending: bool = False) -> "ResultList":
         """The rows in which every word of ``text`` stands, by the column ``sort``, ties as saved.
 
-        ``model:``, ``state:`` and ``cause:`` before a word look in that column only.
+        ``sort`` may be ``tokens`` or ``ended_at`` as well; ``descending`` without one is newest
+        first. ``model:``, ``state:`` and ``cause:`` before a word look in that column only.
         """
         frame = self._frame
         for word in text.lower().split():
             frame = frame.filter(_holds(word))
         if sort:
-            frame = frame.sort(sort, descending=descending, nulls_last=True, maintain_order=True)
+            by = _DERIVED[sort]() if sort in _DERIVED else sort
+            frame = frame.sort(by, descending=descending, nulls_last=True, maintain_order=True)
+        elif descending:
+            frame = frame.reverse()
         return ResultList(frame)
 
 
+_DERIVED: Final[dict[str, Callable[[], Expr]]] = {
+    "tokens": lambda: pl.col("tokens_in") + pl.col("tokens_out"),
+    "ended_at": lambda: pl.col("started_at") + pl.col("elapsed_s"),
+}
 _WHERE: Final = {"model": "model", "state": "outcome", "cause": "cause", "task": "task_id"}
 
 
@@ -144,9 +157,12 @@ def _holds(word: str) -> Expr:
     )
 
 
-def result_list(run_dir: Path, *, attempts: bool = False) -> ResultList:
-    """The rows of a run folder for a screen. An empty or missing folder has none."""
-    frame = _frame(run_dir, _LISTED)
+def result_list(run_dir: Path, *, attempts: bool = False, rows: int | None = None) -> ResultList:
+    """The rows of a run folder for a screen. An empty or missing folder has none.
+
+    ``rows`` as in `results`: what the list was at an earlier moment.
+    """
+    frame = _frame(run_dir, _LISTED, rows)
     if not attempts:
         frame = one_a_task(frame)
     started = pl.col("started_at").dt.epoch("us").cast(pl.Float64) / 1e6

@@ -15,6 +15,7 @@ from msgspec import Struct
 
 from runner.core import events as ev
 from runner.engine.log import LogReader, TranscriptReader
+from runner.past.rest import Rest
 from runner.runs import LOG
 
 POLL_S: Final = 0.05
@@ -37,6 +38,9 @@ class Tail:
 
     def __init__(self, run_dir: Path) -> None:
         self._reader = LogReader(run_dir / LOG)
+        self._rest = Rest(run_dir)
+        self._last: ev.Event | None = None
+        self._beyond = False
 
     @property
     def offset(self) -> int:
@@ -44,12 +48,25 @@ class Tail:
         return self._reader.offset
 
     def poll(self) -> Batch | None:
-        """The next events, at most some 40,000; None if there are none now. Raises OSError."""
+        """The next events, at most some 1,000; None if there are none now. Raises OSError.
+
+        At the end of a log whose disk took no more come the events that its engine saved elsewhere.
+        """
         chunk = self._reader.poll()
         if chunk is None:
-            return None
+            return self._poll_rest()
+        restarted = chunk.restarted or self._beyond
+        if self._beyond:  # a resume has put them into the log, which is read anew
+            self._beyond, self._reader.offset = False, 0
+            chunk = self._reader.poll() or chunk
         found, garbled = ev.decode_lines(chunk.data)
-        return Batch(found, chunk.restarted, garbled)
+        self._last = found[-1] if found else self._last
+        return Batch(found, restarted, garbled)
+
+    def _poll_rest(self) -> Batch | None:
+        found = [] if self._beyond else self._rest.after(self._last)
+        self._beyond = self._beyond or bool(found)
+        return Batch(found) if found else None
 
     def close(self) -> None:
         """Close the file."""

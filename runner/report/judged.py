@@ -27,7 +27,7 @@ SPENT: Final = ("tokens_in", "tokens_out", "cost", "backoff_s")
 def judged(run: str | Path) -> Frame:
     """`weigh` of a run folder, or of what commands take for one.
 
-    Raises OSError, `RunError`, or what Arrow says of a damaged part.
+    Raises OSError, and `RunError` for a damaged part or a log that cannot be read.
     """
     from runner.past.table import run_folder
 

@@ -39,6 +39,22 @@ HANDED_OVER_TASKS: Final = 50_000
 """Reading fewer takes less than a tenth of a second."""
 
 
+def refusal(platform: str) -> str:
+    """Why no engine can run on this system (as in ``sys.platform``), and what can; else empty."""
+    if platform == "linux":
+        return ""
+    return (
+        f"runs are started on Linux only, and this is {platform}: the engine needs its pidfds and "
+        "/proc. Folders of runs can be looked at here: status, replay, report, incidents, verify"
+    )
+
+
+def _refuse_other_systems() -> None:
+    words = refusal(sys.platform)
+    if words:
+        raise StartFailed(words)
+
+
 def launch(
     plan: str | Path,
     *,
@@ -58,6 +74,7 @@ def launch(
     from runner.engine.config import read_plan
     from runner.engine.folder import create
 
+    _refuse_other_systems()
     document = read_plan(plan, overrides)
     if document.plan.is_wrap and door_of(os.environ) is None:
         text = "is for pilot-tui wrap, which makes its plan by itself"
@@ -106,6 +123,7 @@ def resume_run(run_dir: Path, *, retry: Sequence[str] = (), allow_changed: bool 
     from runner.engine.folder import PLAN, document_of, load, save
     from runner.start.changes import changed_plan, differences
 
+    _refuse_other_systems()
     found = load(run_dir)
     if found.imported:
         raise RunError(f"{found.run_id} was imported from {found.imported}: nothing to go on with")

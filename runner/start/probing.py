@@ -14,7 +14,6 @@ from typing import Any, Final
 from msgspec import Struct
 
 from runner.core.plan import Endpoint, Limits, Model, Plan
-from runner.core.policy.places import places
 from runner.core.text import duration, one_line
 
 KEY_COMMAND_S: Final = 60.0
@@ -51,7 +50,7 @@ def probe_plan(plan: Plan) -> list[Probe]:
     probes: list[tuple[Probe, threading.Thread, float]] = []
     for model in plan.models:
         limits = model.limits
-        for place in places(model):
+        for place in model.places:
             found = Probe(model=model.name, endpoint=place.endpoint, deployment=place.deployment)
             endpoint = plan.endpoint(place.endpoint)
             found.problem = f"did not end within {duration(limits.call)}"

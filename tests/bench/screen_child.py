@@ -1,8 +1,12 @@
 """A dashboard over a made-up live run, as a program of its own: what the screen bench watches.
 
 python screen_child.py WORKERS     (0: an empty Textual app; -1: the dashboard on an empty run)
+
+$SCREEN_LAGS names a file that gets a line each second: when, and the longest that the event loop
+took to answer in that second. $SCREEN_SPEED is how many of its seconds the run lives in one.
 """
 
+import os
 import random
 import sys
 import threading
@@ -40,8 +44,9 @@ def dashboard(workers: int) -> None:
         from scene import TROUBLED, fleet_story  # pyright: ignore[reportMissingImports]
 
         troubled = tuple(TROUBLED)
-        found = fleet_story(workers, ended=min(395, workers * 4)).log.lines()
+        found = fleet_story(workers, ended=max(workers, min(395, workers * 4))).log.lines()
     state: State = fold(found)
+    speed = float(os.environ.get("SCREEN_SPEED", "1"))
     at = found[-1].at if found else 1.0
 
     class Busy(Source):
@@ -50,7 +55,7 @@ def dashboard(workers: int) -> None:
             self.began = time.monotonic()
 
         def now(self) -> float:
-            return at + time.monotonic() - self.began
+            return at + (time.monotonic() - self.began) * speed
 
         def engine(self) -> EngineSeen:
             return EngineSeen(alive=True, silent_s=0.1)
@@ -72,7 +77,25 @@ def dashboard(workers: int) -> None:
                 if batch := _batch(self.now(), due, calls, rng):
                     self._say(Events(batch))
 
-    PilotApp(RunView(Path()), Busy()).run()
+    app = PilotApp(RunView(Path()), Busy())
+    if told := os.environ.get("SCREEN_LAGS"):
+        threading.Thread(target=_watch, args=(app, Path(told)), daemon=True).start()
+    app.run()
+
+
+def _watch(app: Any, told: Path) -> None:
+    """Ask the loop for a sign fifty times a second; note how long it took at worst."""
+    while not app.is_running:
+        time.sleep(0.05)
+    with told.open("w", buffering=1) as file:
+        while True:
+            worst, until = 0.0, time.monotonic() + 1
+            while time.monotonic() < until:
+                time.sleep(0.02)
+                began = time.monotonic()
+                app.call_from_thread(lambda: None)
+                worst = max(worst, time.monotonic() - began)
+            file.write(f"{time.monotonic()} {worst}\n")
 
 
 def _batch(

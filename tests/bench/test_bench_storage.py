@@ -2,14 +2,14 @@
 
 import random
 import sys
-import threading
 import time
 from pathlib import Path
 
 import pytest
+from support.storing import Inbox, make_row
 
 from runner.core.rows import Row
-from runner.engine.results import Compacted, Finished, Notice, Notices, Part, Written, live
+from runner.engine.results import Compacted, Finished, Part, Written, live
 from runner.engine.results.partfile import store
 from runner.engine.results.read import read_frame
 from runner.engine.results.schema import to_table
@@ -23,15 +23,10 @@ WORDS = ["".join(random.Random(n).choices("etaoinshrdlu", k=2 + n % 9)) for n in
 PARTS = 10_000
 
 
-def make_row(number: int, text: str) -> Row:
-    return Row(
-        run_id="run",
-        task_id=f"task-{number}",
-        attempt=1,
-        attempt_id=f"attempt-{number}",
+def long_row(number: int, text: str) -> Row:
+    return make_row(
+        number,
         model=f"model-{number % 7}",
-        deployment="d",
-        endpoint="e",
         prompt_type=("optimal", "flawed")[number % 2],
         outcome=("passed", "failed")[number % 3 == 0],
         started_at=1.7e9 + number,
@@ -45,20 +40,6 @@ def make_row(number: int, text: str) -> Row:
 def texts(size: int) -> list[str]:
     chance = random.Random(size)
     return [" ".join(chance.choices(WORDS, k=size // 7))[:size] for _ in range(50)]
-
-
-class Inbox:
-    def __init__(self) -> None:
-        self.woken = threading.Event()
-        self.notices = Notices(self.woken.set)
-        self.seen: list[Notice] = []
-
-    def wait(self, kind: type[Notice], timeout_s: float) -> None:
-        until = time.monotonic() + timeout_s
-        while not any(isinstance(notice, kind) for notice in self.seen):
-            assert self.woken.wait(until - time.monotonic())
-            self.woken.clear()
-            self.seen += self.notices.drain()
 
 
 def tell(text: str) -> None:
@@ -76,8 +57,8 @@ def test_finished_to_durable(tmp_path: Path, rate: int, size: int) -> None:
     inbox = Inbox()
     writer = ResultsWriter(tmp_path, inbox.notices, next_row=1)
     writer.start()
-    writer.put(1, make_row(1, pool[0]))
-    inbox.wait(Written, 30)  # the libraries are loaded
+    writer.put(1, long_row(1, pool[0]))
+    inbox.wait(Written, timeout_s=30)  # the libraries are loaded
     put_at: list[float] = []
     start = time.monotonic()
     total = int(rate * SECONDS[rate])
@@ -86,9 +67,9 @@ def test_finished_to_durable(tmp_path: Path, rate: int, size: int) -> None:
         if (ahead := due - time.monotonic()) > 0:
             time.sleep(ahead)
         put_at.append(time.monotonic())
-        writer.put(number + 2, make_row(number + 2, pool[number % 50]))
+        writer.put(number + 2, long_row(number + 2, pool[number % 50]))
     writer.finish()
-    inbox.wait(Finished, 120)
+    inbox.wait(Finished, timeout_s=120)
     written = [notice for notice in inbox.seen if isinstance(notice, Written)][1:]
     # `waited_s` is of a part's oldest row; the others waited less by what lies between the puts.
     waits = [
@@ -111,7 +92,7 @@ def test_finished_to_durable(tmp_path: Path, rate: int, size: int) -> None:
 
 def test_reading_many_parts_before_and_after_the_merge(tmp_path: Path) -> None:
     text = texts(2_000)[0]
-    table = to_table([make_row(1, text)])
+    table = to_table([long_row(1, text)])
     first = Part(1, 1)
     store(tmp_path / first.name, first, [table])
     data = (tmp_path / first.name).read_bytes()
@@ -123,7 +104,7 @@ def test_reading_many_parts_before_and_after_the_merge(tmp_path: Path) -> None:
     writer.start()
     began = time.monotonic()
     writer.finish()
-    inbox.wait(Finished, 300)
+    inbox.wait(Finished, timeout_s=300)
     merged = time.monotonic() - began
     assert len(live(tmp_path).parts) == 1
     one = seconds_to_group(tmp_path)

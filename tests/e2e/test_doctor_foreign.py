@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -63,6 +64,18 @@ while True:
     call.sendall(b"?")
     call.recv(1)
     time.sleep(0.2)
+"""
+
+
+ASKS = """
+import threading
+def ask_the_model():
+    call.recv(1)
+def wait_for_all(thread):
+    thread.join()
+asking = threading.Thread(target=ask_the_model, name="the worker\\x1b]0;owned\\x07")
+asking.start()
+wait_for_all(asking)
 """
 
 
@@ -275,6 +288,31 @@ def test_what_is_not_there_is_told_with_a_command(harness: Harness):
     found = diagnose_pids([gone.pid], window_s=0.2)
     assert found.unread[0].what == f"process {gone.pid}"
     assert found.unread[0].command == f"ps -fp {gone.pid}"
+
+
+@pytest.mark.skipif(not shutil.which("py-spy"), reason="py-spy is not installed")
+def test_the_line_at_which_a_program_hangs_is_shown(harness: Harness):
+    silent = harness.endpoint(answers=False)
+    code = EXECUTOR.replace("call.recv(1)", "print('up', flush=True)\n" + ASKS)
+    process = harness.start("hung.py", code, "--port", str(silent.port))
+    said = doctor("--pid", str(process.pid), "--window", "0.2")
+    assert f"stacks of {process.pid}" in said.out
+    assert "ask_the_model (hung.py:" in said.out
+    assert '"the worker?]0;owned?"' in said.out.replace("\ufffd", "?")
+    assert "wait_for_all (hung.py:" in said.out
+    assert "where in their code" not in said.out
+    assert process.poll() is None
+
+
+def test_keys_on_command_lines_are_not_shown(harness: Harness):
+    keys = ("sk-abcdefghijklmnopqrstuvwxyz", "Zq81-plain-looking", "Zq82-plain-looking")
+    words = ("--model", "m", "--key", keys[0], "--api-key=" + keys[1], "--auth-token", keys[2])
+    code = "import sys; print('up', flush=True); sys.stdin.read()"
+    process = harness.start("keys.py", code, *words, stdin=subprocess.PIPE)
+    said = doctor("--pid", str(process.pid), "--window", "0.2", "--json")
+    command = said.json["processes"][0]["command"]
+    assert command.endswith("--model m --key *** --api-key=*** --auth-token ***")
+    assert not [key for key in keys if key in said.out]
 
 
 def sleeper(user: int | None = None) -> "subprocess.Popen[bytes]":

@@ -91,7 +91,13 @@ class Wrap:
         self.process: subprocess.Popen[str] | None = None
         self.run = Watched(folder / "runs" / "w")
 
-    def start(self, source: str, *arguments: str, limits: tuple[str, ...] = LIMITS) -> None:
+    def start(
+        self,
+        source: str,
+        *arguments: str,
+        limits: tuple[str, ...] = LIMITS,
+        stdin: int = subprocess.DEVNULL,
+    ) -> None:
         (self.folder / "bench.py").write_text(textwrap.dedent(source))
         sets = [part for pair in limits for part in ("--set", pair)]
         self.process = subprocess.Popen(
@@ -108,6 +114,7 @@ class Wrap:
                 "AZURE_OPENAI_ENDPOINT": self.server.azure_endpoint,
                 "AZURE_OPENAI_API_KEY": KEY,
             },
+            stdin=stdin,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
@@ -263,3 +270,73 @@ def test_a_wrapped_run_is_no_plan_to_run_or_to_resume(
     )
     assert done.returncode == 2
     assert "pilot-tui wrap" in done.stderr
+
+
+SLOWLY = """
+import sys
+from openai import OpenAI
+
+for line in sys.stdin:
+    client = OpenAI(max_retries=0, timeout=float(line))
+    try:
+        answer = client.chat.completions.create(
+            model="gpt-x", messages=[{"role": "user", "content": "hello"}]
+        )
+        print("ok", flush=True)
+    except Exception as error:
+        print(type(error).__name__, flush=True)
+"""
+
+PIECES = """
+import http.client, json, os
+from urllib.parse import urlsplit
+
+url = urlsplit(os.environ["OPENAI_BASE_URL"])
+link = http.client.HTTPConnection(url.hostname, url.port)
+body = json.dumps({"model": "m", "messages": [{"role": "user", "content": "x" * 300_000}]}).encode()
+pieces = (body[at : at + 5000] for at in range(0, len(body), 5000))
+for _ in range(2):
+    link.request("POST", url.path + "/chat/completions", pieces, {
+        "authorization": "Bearer " + os.environ["OPENAI_API_KEY"],
+        "content-type": "application/json"}, encode_chunked=True)
+    answer = link.getresponse()
+    print(answer.status, len(answer.read()) > 100)
+    pieces = iter([body])
+"""
+
+
+def test_a_pause_holds_new_calls_until_the_run_goes_on(wrap: Callable[[str], Wrap]) -> None:
+    one = wrap('default = "ok"')
+    one.start(SLOWLY, stdin=subprocess.PIPE)
+    assert one.process is not None
+    assert one.process.stdin is not None
+    assert one.process.stdout is not None
+
+    def ask(timeout_s: float) -> None:
+        assert one.process is not None
+        assert one.process.stdin is not None
+        one.process.stdin.write(f"{timeout_s}\n")
+        one.process.stdin.flush()
+
+    ask(30)
+    assert one.process.stdout.readline() == "ok\n"
+    assert one.run.ask("pause")["ok"]
+    one.run.until(lambda state: state.status == "paused")
+    ask(0.5)
+    assert one.process.stdout.readline() == "APITimeoutError\n", "its own time-out still works"
+    ask(30)
+    assert len(one.run.of(ev.AttemptStarted)) == 1, "what waits at the door has no lane"
+    assert one.run.ask("resume")["ok"]
+    assert one.process.stdout.readline() == "ok\n"
+    one.finish()
+    assert one.run.rows()["outcome"].to_list() == ["passed", "passed"]
+    checked(one.run)
+
+
+def test_a_body_of_unknown_length_is_passed_on(wrap: Callable[[str], Wrap]) -> None:
+    one = wrap('default = "ok"')
+    one.start(PIECES)
+    code, out = one.finish()
+    assert code == 0
+    assert out.splitlines() == ["200 True"] * 2
+    assert one.run.rows()["outcome"].to_list() == ["passed"] * 2

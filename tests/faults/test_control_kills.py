@@ -1,5 +1,7 @@
 """Kills and other orders over the control socket: one kill, everyone told, no innocent hit."""
 
+import os
+import pwd
 import threading
 import time
 from collections.abc import Iterator
@@ -60,6 +62,7 @@ def test_two_kills_of_one_attempt_are_one_kill_and_both_are_told(engine: Engine)
     assert (one["ok"], one["attempt_id"], one["outcome"]) == (True, attempt, "killed")
     assert (one["cause"], one["rung"]) == ("killed:user", "abort")
     assert "already" not in one
+    assert one["by"].startswith(pwd.getpwuid(os.getuid()).pw_name)
     assert two == {**one, "already": True}
     assert kills(engine) == [m.Kill(attempt_id=attempt, cause="killed:user")]
     assert engine.count(ev.KillOrdered) == 1

@@ -255,6 +255,16 @@ def test_without_a_note_a_path_too_long_is_an_engine_that_is_gone(tmp_path: Path
         command(run_dir, "ping")
 
 
+def test_who_is_turned_away_at_the_door_hears_why(engine: Engine) -> None:
+    with contextlib.ExitStack() as stack:
+        for _ in range(MAX_CLIENTS):
+            stack.enter_context(raw(engine))
+        until(lambda: len(engine.server.clients) == MAX_CLIENTS)
+        with Control(engine.run_dir) as control:
+            time.sleep(0.1)  # the engine has hung up by now, so that asking breaks the pipe
+            assert control.ask("ping")["error"] == "too many connections"
+
+
 def test_an_engine_that_hangs_up_or_answers_nonsense_is_gone(tmp_path: Path) -> None:
     listener = socket.socket(socket.AF_UNIX)
     listener.bind(str(tmp_path / "control.sock"))

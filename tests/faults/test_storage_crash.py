@@ -11,9 +11,9 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+from support.storing import WAIT_S, make_row
 
 from runner.core.events import RowsWritten, decode_lines, encode
-from runner.core.rows import Row
 from runner.engine.log import EVENTS, EventLog, read_all
 from runner.engine.results import FOLDER, Part, live
 from runner.engine.results.partfile import problem_of, store
@@ -23,7 +23,6 @@ from runner.engine.results.schema import to_table
 from runner.engine.verify import verify
 
 WORKER = Path(__file__).resolve().parents[1] / "drills" / "crash_worker.py"
-WAIT_S = 30.0
 
 
 def crash_rounds(run_dir: Path, rounds: int, seed: int) -> tuple[int, int]:
@@ -116,21 +115,7 @@ def make_run(run_dir: Path, widths: list[int]) -> list[Path]:
     for seq, width in enumerate(widths, start=1):
         part = Part(first, first + width - 1)
         rows = [
-            Row(
-                run_id="run",
-                task_id=f"t{number}",
-                attempt=1,
-                attempt_id=f"a{number}",
-                model="m",
-                deployment="d",
-                endpoint="e",
-                outcome="passed",
-                started_at=1.7e9,
-                elapsed_s=0.0,
-                worker=0,
-                host=0,
-                messages=f"text {number} " * 200,
-            )
+            make_row(number, messages=f"text {number} " * 200)
             for number in range(part.first, part.last + 1)
         ]
         path = run_dir / FOLDER / part.name
@@ -231,27 +216,10 @@ def test_start_up_after_a_kill_in_the_middle_of_a_merge(tmp_path: Path) -> None:
     results = tmp_path / FOLDER
     rows = list(recorded(results))
     cover = results / Part(1, 6).name
-    tables = to_table([_row_again(found.attempt_id) for found in rows])
+    tables = to_table([make_row(found.row) for found in rows])
     store(cover, Part(1, 6), [tables])
     paths[1].unlink()
     (results / "r-00000007-00000007.parquet.0a.tmp").write_bytes(b"PAR1")
     tidy(results, {})
     assert [path.name for path in results.iterdir()] == [cover.name]
     assert [found.attempt_id for found in recorded(results)] == [f.attempt_id for f in rows]
-
-
-def _row_again(attempt_id: str) -> Row:
-    return Row(
-        run_id="run",
-        task_id=attempt_id.replace("a", "t"),
-        attempt=1,
-        attempt_id=attempt_id,
-        model="m",
-        deployment="d",
-        endpoint="e",
-        outcome="passed",
-        started_at=1.7e9,
-        elapsed_s=0.0,
-        worker=0,
-        host=0,
-    )

@@ -4,25 +4,20 @@ Nothing acknowledged is lost, rows wait in memory under the same name, and it go
 """
 
 import errno
-import os
-import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
+from support.storing import WAIT_S, FaultyDisk, Inbox, eventually, line, make_row
 
-from runner.core.events import TurnStarted, decode_lines, encode
-from runner.core.rows import Row
-from runner.engine.durable import RealDisk, write_file
+from runner.core.events import decode_lines
+from runner.engine.durable import write_file
 from runner.engine.log import EVENTS, TRANSCRIPT, EventLog, TranscriptReader
 from runner.engine.results import (
     CompactFailed,
     Failed,
     Finished,
-    Notice,
-    Notices,
     Part,
     Recovered,
     Written,
@@ -31,118 +26,8 @@ from runner.engine.results import (
 from runner.engine.results.read import recorded
 from runner.engine.results.writer import ResultsWriter
 
-WAIT_S = 20.0
 ERRNOS = [errno.ENOSPC, errno.EIO, errno.EROFS, errno.EMFILE, errno.EFBIG, errno.ENOENT]
 STEPS = ["create", "write", "sync", "close", "replace", "sync_folder"]
-
-
-class FaultyDisk(RealDisk):
-    """The real disk, but the next calls of a step fail, or wait, or write half."""
-
-    def __init__(self) -> None:
-        self._faults: dict[str, list[int]] = {}
-        self.broken: OSError | None = None
-        self.gate = threading.Event()
-        self.gate.set()
-        self.stalled = threading.Event()
-        self.calls: list[str] = []
-        self.synced_after_failure: list[int] = []
-        self._failed_fds: set[int] = set()
-
-    def fail(self, step: str, number: int, times: int = 2) -> None:
-        self._faults[step] = [number] * times
-
-    def _pass(self, step: str) -> None:
-        self.calls.append(step)
-        if not self.gate.is_set():
-            self.stalled.set()
-            assert self.gate.wait(WAIT_S)
-        if self.broken is not None:
-            raise self.broken
-        left = self._faults.get(step)
-        if left:
-            raise OSError(left.pop(), os.strerror(errno.EIO))
-
-    def create(self, path: Path) -> int:
-        self._pass("create")
-        fd = super().create(path)
-        self._failed_fds.discard(fd)
-        return fd
-
-    def append(self, path: Path) -> int:
-        fd = super().append(path)
-        self._failed_fds.discard(fd)
-        return fd
-
-    def write(self, fd: int, data: memoryview, offset: int) -> int:
-        try:
-            self._pass("write")
-        except OSError:
-            super().write(fd, data[: len(data) // 2], offset)
-            raise
-        return super().write(fd, data, offset)
-
-    def sync(self, fd: int) -> None:
-        if fd in self._failed_fds:
-            self.synced_after_failure.append(fd)
-        try:
-            self._pass("sync")
-        except OSError:
-            self._failed_fds.add(fd)
-            raise
-        super().sync(fd)
-
-    def close(self, fd: int) -> None:
-        super().close(fd)
-        self._pass("close")
-
-    def replace(self, source: Path, target: Path) -> None:
-        self._pass("replace")
-        super().replace(source, target)
-
-    def sync_folder(self, folder: Path) -> None:
-        self._pass("sync_folder")
-        super().sync_folder(folder)
-
-
-def make_row(number: int) -> Row:
-    return Row(
-        run_id="run",
-        task_id=f"task-{number}",
-        attempt=1,
-        attempt_id=f"attempt-{number}",
-        model="m",
-        deployment="d",
-        endpoint="e",
-        outcome="passed",
-        started_at=1.7e9,
-        elapsed_s=1.0,
-        worker=0,
-        host=0,
-    )
-
-
-class Inbox:
-    def __init__(self) -> None:
-        self._woken = threading.Semaphore(0)
-        self.notices = Notices(self._woken.release)
-        self.seen: list[Notice] = []
-
-    def wait(self, kind: type[Any], fits: Callable[[Any], bool] = lambda _: True) -> Any:
-        until = time.monotonic() + WAIT_S
-        while True:
-            self.seen += self.notices.drain()
-            for notice in self.seen:
-                if isinstance(notice, kind) and fits(notice):
-                    return notice
-            assert self._woken.acquire(timeout=max(0.0, until - time.monotonic())), self.seen
-
-    def durable(self, last: int) -> Written:
-        return self.wait(Written, lambda notice: notice.last >= last)
-
-    def of(self, kind: type[Any]) -> list[Any]:
-        self.seen += self.notices.drain()
-        return [notice for notice in self.seen if isinstance(notice, kind)]
 
 
 @pytest.fixture
@@ -167,8 +52,7 @@ def writer(folder: Path, inbox: Inbox, disk: FaultyDisk) -> Iterator[ResultsWrit
     made = ResultsWriter(folder, inbox.notices, next_row=1, disk=disk, merge_at=8, budget_rows=5)
     made.start()
     yield made
-    disk.broken = None
-    disk.gate.set()
+    disk.heal()
     assert made.close(WAIT_S)
 
 
@@ -177,20 +61,8 @@ def log(tmp_path: Path, disk: FaultyDisk) -> Iterator[EventLog]:
     made = EventLog(tmp_path, disk=disk)
     made.start()
     yield made
-    disk.broken = None
-    disk.gate.set()
+    disk.heal()
     assert made.close(WAIT_S)
-
-
-def line(seq: int) -> bytes:
-    return encode(TurnStarted(seq=seq, at=1.0, attempt_id=f"a{seq}", worker=0, turn=seq))
-
-
-def eventually(fits: Callable[[], bool]) -> None:
-    until = time.monotonic() + WAIT_S
-    while not fits():
-        assert time.monotonic() < until
-        time.sleep(0.005)
 
 
 @pytest.mark.parametrize("step", STEPS)

@@ -4,66 +4,18 @@ import os
 import subprocess
 import sys
 import textwrap
-import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
+from support.storing import WAIT_S, Inbox, eventually, fill, line, make_row, small_disk
 
-from runner.core.events import TurnStarted, decode_lines, encode
-from runner.core.rows import Row
+from runner.core.events import decode_lines
 from runner.engine.durable import NewFile
 from runner.engine.log import EVENTS, EventLog, read_all
-from runner.engine.results import Failed, Finished, Notice, Notices, Recovered, Written, parts_in
+from runner.engine.results import Failed, Finished, Recovered, parts_in
 from runner.engine.results.read import recorded
 from runner.engine.results.writer import ResultsWriter
-
-WAIT_S = 20.0
-
-
-def make_row(number: int, **fields: Any) -> Row:
-    return Row(
-        **{
-            "run_id": "run",
-            "task_id": f"task-{number}",
-            "attempt": 1,
-            "attempt_id": f"attempt-{number}",
-            "model": "m",
-            "deployment": "d",
-            "endpoint": "e",
-            "outcome": "passed",
-            "started_at": 1.7e9,
-            "elapsed_s": 1.0,
-            "worker": 0,
-            "host": 0,
-            **fields,
-        }
-    )
-
-
-class Inbox:
-    def __init__(self) -> None:
-        self._woken = threading.Semaphore(0)
-        self.notices = Notices(self._woken.release)
-        self.seen: list[Notice] = []
-
-    def wait(self, kind: type[Any], fits: Callable[[Any], bool] = lambda _: True) -> Any:
-        until = time.monotonic() + WAIT_S
-        while True:
-            self.seen += self.notices.drain()
-            for notice in self.seen:
-                if isinstance(notice, kind) and fits(notice):
-                    return notice
-            assert self._woken.acquire(timeout=max(0.0, until - time.monotonic())), self.seen
-
-    def durable(self, last: int) -> Written:
-        return self.wait(Written, lambda notice: notice.last >= last)
-
-    def of(self, kind: type[Any]) -> list[Any]:
-        self.seen += self.notices.drain()
-        return [notice for notice in self.seen if isinstance(notice, kind)]
 
 
 @pytest.fixture
@@ -71,34 +23,11 @@ def inbox() -> Inbox:
     return Inbox()
 
 
-def line(seq: int) -> bytes:
-    return encode(TurnStarted(seq=seq, at=1.0, attempt_id=f"a{seq}", worker=0, turn=seq))
-
-
-def eventually(fits: Callable[[], bool]) -> None:
-    until = time.monotonic() + WAIT_S
-    while not fits():
-        assert time.monotonic() < until
-        time.sleep(0.005)
-
-
 @pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
+def disk(tmp_path: Path) -> Iterator[Path]:
     """A tmpfs of 1 MB."""
-    mount = tmp_path / "mnt"
-    mount.mkdir()
-    if os.geteuid() != 0:
-        pytest.skip("mounting a tmpfs takes root")
-    done = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(mount)],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if done.returncode:
-        pytest.skip(f"no tmpfs here: {done.stderr.strip()}")
-    yield mount
-    subprocess.run(["umount", "-l", str(mount)], check=True)
+    with small_disk(tmp_path / "mnt", 1024 * 1024) as folder:
+        yield folder
 
 
 def remount(mount: Path, options: str) -> None:
@@ -106,12 +35,10 @@ def remount(mount: Path, options: str) -> None:
 
 
 @pytest.mark.parametrize("trouble", ["full", "read-only"])
-def test_rows_and_log_on_a_real_disk_in_trouble(
-    small_disk: Path, inbox: Inbox, trouble: str
-) -> None:
-    results = small_disk / "results"
+def test_rows_and_log_on_a_real_disk_in_trouble(disk: Path, inbox: Inbox, trouble: str) -> None:
+    results = disk / "results"
     results.mkdir()
-    log = EventLog(small_disk)
+    log = EventLog(disk)
     log.start()
     writer = ResultsWriter(results, inbox.notices, next_row=1)
     writer.start()
@@ -120,14 +47,13 @@ def test_rows_and_log_on_a_real_disk_in_trouble(
     inbox.durable(1)
     eventually(lambda: log.status().behind_bytes == 0)
     if trouble == "full":
-        with pytest.raises(OSError, match="No space"):
-            (small_disk / "fill").write_bytes(b"x" * 2_000_000)
+        ballast = fill(disk)
         word = "the disk is full"
         events = b"".join(line(seq) for seq in range(2, 200))
     else:
         # An open descriptor for writing forbids a read-only remount: only the rows can fail.
         log.close(WAIT_S)
-        remount(small_disk, "ro")
+        remount(disk, "ro")
         word = "read-only"
         events = b""
     writer.put(2, make_row(2, messages=os.urandom(30_000).hex()))
@@ -137,15 +63,15 @@ def test_rows_and_log_on_a_real_disk_in_trouble(
     assert word in inbox.wait(Failed).error
     assert writer.status().waiting == 1
     if trouble == "full":
-        (small_disk / "fill").unlink()
+        ballast.unlink()
     else:
-        remount(small_disk, "rw")
+        remount(disk, "rw")
     inbox.durable(2)
     assert inbox.of(Recovered)
     assert [found.row for found in recorded(results)] == [1, 2]
     if events:
         assert log.close(WAIT_S)
-        found = read_all(small_disk / EVENTS, decode_lines)
+        found = read_all(disk / EVENTS, decode_lines)
         assert [event.seq for event in found.events] == list(range(1, 200))
     writer.finish()
     inbox.wait(Finished)

@@ -2,6 +2,7 @@
 
 import json
 import typing
+from collections.abc import Iterator
 from typing import Any
 
 import msgspec
@@ -11,7 +12,7 @@ from support.story import BEGAN, Story, plan_of
 
 from runner.core import events as ev
 from runner.core.outcomes import OUTCOMES, PHASES
-from runner.core.state import State, apply, fold
+from runner.core.state import State, apply, endpoint_key, fold
 from runner.core.state.snapshot import copy_state
 from runner.core.status import status
 from runner.core.verdict import EngineSeen, verdict
@@ -111,6 +112,9 @@ def check(state: State) -> None:
     assert state.owner == busy
     assert [worker.worker for worker in state.workers] == list(range(len(state.workers)))
     assert sum(endpoint.busy for endpoint in state.endpoints.values()) == len(state.owner)
+    for worker in state.workers:
+        place = (worker.model, worker.endpoint, worker.deployment)
+        assert worker.endpoint_key == (endpoint_key(*place) if worker.busy else "")
     assert all(worker.phase in PHASES for worker in state.workers)
 
 
@@ -141,6 +145,39 @@ def test_a_prefix_and_the_rest_make_the_whole(
     events = numbered(moments)
     copy = copy_state(fold(events[:cut]))
     assert fold(events[cut:], copy) == fold(events)
+
+
+@given(MOMENTS, st.integers(1, 41))
+def test_a_log_folded_in_batches_is_each_event_applied(
+    moments: list[tuple[ev.Event, float]], size: int
+) -> None:
+    events = numbered(moments)
+    one_by_one, in_batches = State(), State()
+    for event in events:
+        apply(one_by_one, event)
+    for start in range(0, len(events), size):
+        fold(iter(events[start : start + size]), in_batches)
+    assert in_batches == one_by_one
+
+
+@given(MOMENTS)
+def test_whoever_hands_out_events_sees_each_applied_before_the_next(
+    moments: list[tuple[ev.Event, float]],
+) -> None:
+    events = numbered(moments)
+    seen: list[State] = []
+
+    def watched(state: State) -> Iterator[ev.Event]:
+        for event in events:
+            seen.append(copy_state(state))
+            yield event
+
+    state, expected = State(), State()
+    fold(watched(state), state)
+    for event, before in zip(events, seen, strict=True):
+        expected.seq, expected.at = before.seq, before.at  # these two alone move at the end
+        assert before == expected
+        apply(expected, event)
 
 
 @given(MOMENTS)

@@ -12,6 +12,7 @@ from runner import EngineSeen
 from tui.app import PilotApp
 from tui.keys import BY_ID, KEYS, remapped
 from tui.runview import RunView
+from tui.screens.attempt import AttemptScreen
 from tui.screens.dialogs import Ask, Prompt
 from tui.screens.help import Help, HelpBody
 from tui.screens.run import RunScreen
@@ -379,8 +380,10 @@ def test_acting_keys_are_off_and_say_why(changes: dict[str, object], words: str)
 def test_stack_and_copy() -> None:
     async def steps(app: PilotApp, pilot: Pilot[str], source: StillSource) -> None:
         await press(pilot, "s")
-        assert source.sent == [("stacks", {"attempt_id": STUCK})]
-        await press(pilot, "y")
+        assert isinstance(app.screen, AttemptScreen)
+        assert app.view.attempt_id == STUCK
+        assert app.screen.tab == "stack"
+        await press(pilot, "escape", "y")
         assert app.clipboard == f"sympy-20590 {STUCK}"
 
     play(steps)

@@ -15,8 +15,8 @@ from tui.view.header import header_lines, phone_header, phone_totals
 from tui.view.inspector import inspector_lines
 from tui.view.layout import Shape, lay_out
 from tui.view.line import Ink, Line, button
-from tui.view.look import Look, parse_filter
-from tui.view.trouble import in_trouble, trouble_lines
+from tui.view.look import Look, in_trouble, parse_filter
+from tui.view.trouble import trouble_lines
 
 STRANGE = st.text(alphabet="ab 中é́…●\u200b\x1b", max_size=40)
 SHAPES: list[Shape] = ["cards", "rows", "board", "strip"]

@@ -1,10 +1,10 @@
-"""The run screen as a person sees it: text and styles at every size, in both themes."""
+"""The run screen as a person reads it; how it looks as a whole is recorded by `test_gallery`."""
 
 import asyncio
 from collections.abc import Callable
 
 import pytest
-from rig import app_on, compare, drawn, styles
+from rig import app_on, drawn, styles
 from scene import (
     disk_full_log,
     ended_log,
@@ -15,7 +15,7 @@ from scene import (
 )
 
 from runner import EngineSeen, ev
-from tui.glyphs import ASCII, UNICODE, Glyphs
+from tui.glyphs import UNICODE, Glyphs
 from tui.runview import RunView
 from tui.text import width
 
@@ -50,28 +50,6 @@ def show(
             return drawn(app), styles(app)
 
     return asyncio.run(run())
-
-
-@pytest.mark.parametrize("size", SIZES)
-@pytest.mark.parametrize("scene", SCENES)
-def test_looks_as_recorded(scene: str, size: str) -> None:
-    lines, _ = show(view_of(SCENES[scene]()), SIZES[size])
-    compare(f"run-{scene}-{size}.txt", "\n".join(lines) + "\n")
-
-
-@pytest.mark.parametrize("theme", ["dark", "light", "plain"])
-@pytest.mark.parametrize("size", ["80x24", "120x40"])
-def test_colours_as_recorded(theme: str, size: str) -> None:
-    _, found = show(view_of(fleet_log()), SIZES[size], theme=theme)
-    compare(f"run-fleet-{size}-{theme}.styles", "\n".join(found) + "\n")
-
-
-@pytest.mark.parametrize("size", SIZES)
-def test_ascii_set_draws_nothing_else(size: str) -> None:
-    lines, _ = show(view_of(fleet_log()), SIZES[size], glyphs=ASCII)
-    strange = {character for line in lines for character in line if not character.isascii()}
-    assert strange == set()
-    compare(f"run-fleet-{size}-ascii.txt", "\n".join(lines) + "\n")
 
 
 @pytest.mark.parametrize("size", SIZES)

@@ -31,7 +31,7 @@ def test_the_last_look_is_remembered_for_that_folder_only(
     assert last_seen(view.run_dir, environ) is None
     note_seen(view, environ)
     seen = last_seen(view.run_dir, environ)
-    assert seen == Seen(run_dir=str(view.run_dir), at=view.now, done=395)
+    assert seen == Seen(run_dir=str(view.run_dir), at=view.now, done=368)
     assert last_seen(tmp_path / "other" / "7f3a", environ) is None
 
 
@@ -64,7 +64,7 @@ def test_a_broken_note_is_none(tmp_path: Path, environ: dict[str, str], content:
 
 def test_what_happened_since_in_words() -> None:
     view = view_of(fleet_log())
-    seen = Seen(run_dir="", at=view.now - 3600, done=83)
+    seen = Seen(run_dir="", at=view.now - 3600, done=56)
     left = clock(seen.at)[:5]
     words = since_words(seen, view.state, 2)
     assert words == f"Since you left at {left}: +312 ended, 2 incidents, all saved"
@@ -76,7 +76,7 @@ def test_it_is_said_once_the_run_is_loaded(tmp_path: Path) -> None:
         view = view_of(fleet_log())
         view.run_dir = tmp_path
         (tmp_path / "events.jsonl").write_bytes(b"")
-        seen = Seen(run_dir=str(tmp_path), at=view.now - 60, done=390)
+        seen = Seen(run_dir=str(tmp_path), at=view.now - 60, done=363)
         app, source = app_on(view, seen=seen)
         async with app.run_test(size=(120, 40)) as pilot:
             app.on_source(Loaded(view.state))

@@ -9,6 +9,7 @@ from rich.style import Style
 from rig import app_on, themes
 from scene import small_log, view_of
 
+from tui.cells import CellDiff, _sgr
 from tui.glyphs import ASCII, UNICODE, choose
 from tui.theme import (
     ROLES,
@@ -20,7 +21,6 @@ from tui.theme import (
     weak_pairs,
 )
 from tui.view.line import Ink
-from tui.wire import CellDiff, _sgr
 
 SHIPPED = sorted(path.stem for path in shipped_folder().glob("*.toml"))
 

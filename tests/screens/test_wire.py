@@ -23,8 +23,8 @@ from textual.geometry import Region
 from textual.strip import Strip
 
 from tui.app import PilotApp
+from tui.cells import CellDiff
 from tui.options import Options
-from tui.wire import CellDiff
 
 STYLES = [
     Style(),
@@ -38,16 +38,15 @@ PIECES = st.lists(st.tuples(WORDS, st.sampled_from(STYLES)), min_size=1, max_siz
 
 
 def cells(screen: pyte.Screen) -> list[list[tuple[Any, ...]]]:
-    """What each cell shows. Blanks have no ink, so the colour of their text is left out."""
+    """What each cell shows. Of a blank nothing is seen but its ground and what is drawn on that."""
     found = []
     for y in range(screen.lines):
         row = []
         for x in range(screen.columns):
             char = screen.buffer[y][x]
-            ink = char.fg if char.data.strip() or char.underscore or char.reverse else ""
-            row.append(
-                (char.data, ink, char.bg, char.bold, char.italics, char.underscore, char.reverse)
-            )
+            drawn = char.underscore, char.strikethrough, char.reverse
+            ink = (char.fg, char.bold, char.italics) if char.data.strip() or any(drawn) else ()
+            row.append((char.data, char.bg, drawn, ink))
         found.append(row)
     return found
 

@@ -65,6 +65,33 @@ class Desk:
         """Leave it: what the program writes piles up from now on."""
         self._away.set()
 
+    def read_again(self) -> None:
+        """Come back to it."""
+        self._away.clear()
+
+    def press(self, keys: str) -> None:
+        """Type."""
+        os.write(self.master, keys.encode())
+
+    def resize(self, columns: int, lines: int) -> None:
+        """Another size, as when a window is dragged: the program is told by a signal."""
+        with self._lock:
+            self._screen.resize(lines, columns)
+            size = struct.pack("HHHH", lines, columns, 0, 0)
+            fcntl.ioctl(self._slave, termios.TIOCSWINSZ, size)
+
+    def cells(self) -> list[list[tuple[object, ...]]]:
+        """Character, ground and colours of each cell as it is seen now; of blanks the ground."""
+        with self._lock:
+            rows = [
+                [self._screen.buffer[y][x] for x in range(self._screen.columns)]
+                for y in range(self._screen.lines)
+            ]
+        return [
+            [(c.data, c.bg, c.reverse, (c.fg, c.bold) if c.data.strip() else ()) for c in row]
+            for row in rows
+        ]
+
     def text(self) -> str:
         """What is on the screen now."""
         with self._lock:

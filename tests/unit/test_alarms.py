@@ -13,7 +13,7 @@ from support.commands import BEGAN, plan
 
 from runner.core import events as ev
 from runner.core.policy.alarms import APART_S, CALM_S, Calls, Reason, alarms, due
-from runner.core.state import State, WorkerState, fold
+from runner.core.state import State, WorkerState, apply, fold
 from runner.core.state.model import EndpointState
 from runner.engine.notify import message_of
 
@@ -103,19 +103,23 @@ def test_an_endpoint_that_rests():
     assert reason == ("endpoint", "m on here rests: 401: the key is not accepted")
 
 
-@pytest.mark.parametrize("where", ["rows", "log", "pause", "room"])
+@pytest.mark.parametrize("where", ["rows", "pause", "room"])
 def test_a_disk_in_trouble(where: str):
     found = state()
     if where == "rows":
         found.rows.error = "No space left on device"
-    elif where == "log":
-        found.log_error = "No space left on device"
     elif where == "pause":
         found.pauses["disk"] = "3 results wait for the disk"
         found.paused_at = NOW
     else:
         found.free_bytes = 5_000_000
     assert kinds(found) == ["disk"]
+
+
+def test_a_log_that_was_behind_and_is_not_any_more_calls_nobody():
+    found = state()
+    apply(found, ev.LogFailed(seq=1, at=NOW, error="No space left on device", for_s=3.0))
+    assert kinds(found) == []
 
 
 def test_an_engine_that_took_over_from_a_dead_one():

@@ -1,11 +1,12 @@
 """The fold: slots, tasks, rows and resumes, event by event."""
 
 import pytest
-from support.story import Story, plan_of
+from support.story import BEGAN, Story, plan_of
 
 from runner.core import events as ev
 from runner.core.plan import Stop
 from runner.core.state import fold
+from runner.core.state.fold import tokens_per_s
 from runner.core.state.snapshot import copy_state
 
 
@@ -217,6 +218,23 @@ def test_windows_of_an_endpoint_stay_small_in_a_long_run() -> None:
     assert len(endpoint.limited_at) <= 122
     assert len(endpoint.tokens) <= 122
     assert sum(1 for at in endpoint.limited_at if at >= story.at - 60) == 61
+
+
+def test_tokens_are_kept_by_the_second_and_the_last_minute_is_whole() -> None:
+    story = Story()
+    attempt = story.runs()
+    for n in range(4 * 300):
+        story.now = n / 4
+        story.emit(
+            ev.CallEnded(
+                attempt_id=attempt, worker=0, n=n, latency_s=1, bytes=1, how="ok", tokens_out=5
+            )
+        )
+    endpoint = story.state.endpoints["m\x1fe\x1fd"]
+    assert endpoint.tokens[-3:] == [(BEGAN + second, 20) for second in (297, 298, 299)]
+    assert 61 <= len(endpoint.tokens) <= 122
+    assert tokens_per_s(endpoint, BEGAN + 299) == pytest.approx(20, rel=0.05)
+    assert tokens_per_s(endpoint, BEGAN + 299 + 30) == pytest.approx(10, rel=0.05)
 
 
 def test_a_replaced_host_knows_how_many_died_before_it() -> None:

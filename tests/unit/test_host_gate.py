@@ -1,5 +1,6 @@
 """Interruptions arrive in executor code and nowhere else."""
 
+import cProfile
 import threading
 import time
 
@@ -106,3 +107,30 @@ def test_a_block_in_another_thread_changes_nothing():
     thread.join(5)
     assert raised == []
     assert gate.ident == threading.get_ident()
+
+
+def test_nothing_stays_behind_that_would_hang_a_profiler():
+    """Taken back the simple way, it would: see `_withdraw`."""
+    gate, profiler, ready = Gate(), cProfile.Profile(), threading.Event()
+    ended = []
+
+    def work():
+        gate.open()
+        ready.set()
+        try:
+            time.sleep(0.1)  # the interruption comes meanwhile, and arrives or is taken back
+            gate.shut()
+        except Interrupted:
+            gate.shut()
+        gate.open()
+        gate.shut()
+        profiler.enable()
+        ended.append(min(range(1000), key=lambda number: -number))
+        profiler.disable()
+
+    thread = threading.Thread(target=work, daemon=True)
+    thread.start()
+    ready.wait(5)
+    gate.interrupt()
+    thread.join(5)
+    assert ended == [999]

@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from support.storing import WAIT_S, line
 
-from runner.core.events import DrainStarted, TurnStarted, Unknown, decode_lines, encode
+from runner.core.events import DrainStarted, Unknown, decode_lines, encode
 from runner.engine.log import (
     EVENTS,
     TRANSCRIPT,
@@ -26,12 +27,6 @@ from runner.engine.log import (
 )
 from runner.engine.log.appender import Appender
 from runner.engine.log.transcript import FRAME_BYTES, SEALED
-
-WAIT_S = 20.0
-
-
-def line(seq: int) -> bytes:
-    return encode(TurnStarted(seq=seq, at=1.0, attempt_id=f"a{seq}", worker=0, turn=seq))
 
 
 @pytest.fixture
@@ -143,6 +138,19 @@ def test_a_reader_starts_anew_when_the_file_became_shorter(tmp_path: Path) -> No
     assert again is not None
     assert (again.restarted, again.offset, again.data) == (True, 0, line(1))
     assert reader.poll() is None
+    reader.close()
+
+
+def test_a_reader_knows_how_much_it_has_read(tmp_path: Path) -> None:
+    path = tmp_path / EVENTS
+    reader = LogReader(path)
+    assert reader.read_share == 1.0
+    path.write_bytes(line(1) + line(2))
+    assert reader.read_share == 0.0
+    assert reader.poll()
+    assert reader.read_share == 1.0
+    path.write_bytes(2 * (line(1) + line(2)))
+    assert reader.read_share == 0.5
     reader.close()
 
 

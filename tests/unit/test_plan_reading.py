@@ -238,8 +238,9 @@ def test_what_is_no_plan_at_all_is_said(tmp_path: Path):
     (tmp_path / "deep.toml").write_text("x = " + "[" * 5000 + "]" * 5000)
     (tmp_path / "long.toml").write_text("x = " + "9" * 5000)
     (tmp_path / "empty.toml").write_text("")
-    assert told(tmp_path / "none.toml") == ["none.toml: cannot be read: No such file or directory"]
-    assert told(tmp_path / "folder.toml") == ["folder.toml: is not a regular file"]
+    hint = "(pilot-tui init writes one to begin with)"
+    assert told(tmp_path / "none.toml") == [f"none.toml: is not there in {tmp_path} {hint}"]
+    assert told(tmp_path / "folder.toml") == ["folder.toml: is a folder: name the plan file in it"]
     assert told(tmp_path / "latin.toml") == ["latin.toml:2: is not UTF-8 here"]
     assert told(tmp_path / "deep.toml") == ["deep.toml: is nested too deeply"]
     assert "not TOML" in told(tmp_path / "long.toml")[0]

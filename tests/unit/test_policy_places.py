@@ -2,8 +2,8 @@
 
 import pytest
 
-from runner.core.plan import Model
-from runner.core.policy.places import Place, best_place, places
+from runner.core.plan import Model, Place
+from runner.core.policy.places import best_place
 from runner.core.state import State, endpoint_key
 from runner.core.state.model import EndpointState
 
@@ -14,7 +14,7 @@ NOW = 1000.0
 def state_of(**busy: int) -> State:
     """A state in which ``a_1=3`` attempts run on deployment m-1 of endpoint a."""
     state = State()
-    for place in places(MODEL):
+    for place in MODEL.places:
         name = f"{place.endpoint}_{place.deployment[-1]}"
         state.endpoints[endpoint_key("m", *place)] = EndpointState(
             model="m",
@@ -33,7 +33,18 @@ def rest(state: State, endpoint: str, until: float) -> None:
 
 def test_places_are_endpoints_times_deployments() -> None:
     wanted = [("a", "m-1"), ("a", "m-2"), ("b", "m-1"), ("b", "m-2")]
-    assert [tuple(place) for place in places(MODEL)] == wanted
+    assert [tuple(place) for place in MODEL.places] == wanted
+
+
+def test_a_deployment_may_be_on_one_endpoint_only() -> None:
+    model = Model(
+        name="m",
+        endpoint="a",
+        more_endpoints=("b",),
+        deployments=("m-1@b", "m@001", "m-2@a", "@b"),
+    )
+    wanted = [("a", "m@001"), ("a", "m-2"), ("a", "@b"), ("b", "m-1"), ("b", "m@001"), ("b", "@b")]
+    assert [tuple(place) for place in model.places] == wanted
 
 
 def test_the_first_of_the_least_busy_is_taken() -> None:

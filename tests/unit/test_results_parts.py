@@ -5,31 +5,11 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from support.storing import make_row
 
-from runner.core.rows import Row
 from runner.engine.results import Part, live, select
 from runner.engine.results.compactor import worth_merging
 from runner.engine.results.queue import BATCH_BYTES, FLOOD_ROWS, LINGER_S, RowQueue
-
-
-def make_row(number: int, **fields: object) -> Row:
-    return Row(
-        **{
-            "run_id": "run",
-            "task_id": f"task-{number}",
-            "attempt": 1,
-            "attempt_id": f"attempt-{number}",
-            "model": "m",
-            "deployment": "d",
-            "endpoint": "e",
-            "outcome": "passed",
-            "started_at": 1.7e9,
-            "elapsed_s": 1.0,
-            "worker": 0,
-            "host": 0,
-            **fields,
-        }
-    )
 
 
 class Clock:

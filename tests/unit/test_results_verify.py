@@ -1,11 +1,13 @@
 """`verify` on sound, killed, running and damaged run folders: exact findings, never a traceback."""
 
+import resource
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
+from support.storing import make_row
 
 from runner.core.events import (
     AttemptEnded,
@@ -17,26 +19,9 @@ from runner.core.events import (
 )
 from runner.core.rows import Row
 from runner.engine.results import FOLDER, Part
-from runner.engine.results.partfile import store
+from runner.engine.results.partfile import problem_of, store
 from runner.engine.results.schema import to_table
 from runner.engine.verify import VerifyReport, verify
-
-
-def make_row(number: int) -> Row:
-    return Row(
-        run_id="run",
-        task_id=f"task-{number}",
-        attempt=1,
-        attempt_id=f"attempt-{number}",
-        model="m",
-        deployment="d",
-        endpoint="e",
-        outcome="passed",
-        started_at=1.7e9,
-        elapsed_s=1.0,
-        worker=0,
-        host=0,
-    )
 
 
 class Run:
@@ -237,3 +222,15 @@ def test_an_empty_folder_is_not_ok_and_no_traceback(tmp_path: Path) -> None:
     report = verify(tmp_path)
     assert not report.ok
     assert report.findings == ["events.jsonl is not there"]
+
+
+def test_too_few_descriptors_are_no_damage(run: Run) -> None:
+    part = run.results / Part(1, 3).name
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (3, before[1]))
+    try:
+        with pytest.raises(OSError, match="Too many open files"):
+            problem_of(part, Part(1, 3), None)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
+    assert problem_of(part, Part(1, 3), None) == ""

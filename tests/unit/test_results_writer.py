@@ -1,7 +1,6 @@
 """Rows through the real writer into real Parquet, read back by polars and by pyarrow."""
 
-import threading
-import time
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -9,6 +8,7 @@ from typing import Any
 import polars as pl
 import pyarrow.parquet as pq
 import pytest
+from support.storing import WAIT_S, Inbox, make_row
 
 from runner.core.rows import Row, ToolCall
 from runner.engine.results import (
@@ -16,69 +16,15 @@ from runner.engine.results import (
     CompactFailed,
     Failed,
     Finished,
-    Notice,
-    Notices,
     Part,
     Written,
     live,
 )
-from runner.engine.results.emergency import AdoptError, adopt, find
+from runner.engine.results.emergency import AdoptError, adopt, find, save
 from runner.engine.results.read import read_frame, recorded
 from runner.engine.results.recover import survey, tidy
 from runner.engine.results.schema import SCHEMA, to_table
 from runner.engine.results.writer import ResultsWriter
-
-WAIT_S = 20.0
-
-
-def make_row(number: int, **fields: Any) -> Row:
-    return Row(
-        **{
-            "run_id": "run",
-            "task_id": f"task-{number}",
-            "attempt": 1,
-            "attempt_id": f"attempt-{number}",
-            "model": "m",
-            "deployment": "d",
-            "endpoint": "e",
-            "outcome": "passed",
-            "started_at": 1.7e9,
-            "elapsed_s": 1.0,
-            "worker": 0,
-            "host": 0,
-            **fields,
-        }
-    )
-
-
-class Inbox:
-    """The engine's side of the notices: waits for one that fits."""
-
-    def __init__(self) -> None:
-        self._woken = threading.Semaphore(0)
-        self.notices = Notices(self._woken.release)
-        self.seen: list[Notice] = []
-
-    def wait(self, fits: Callable[[Notice], bool]) -> Notice:
-        until = time.monotonic() + WAIT_S
-        at = 0
-        while True:
-            self.seen += self.notices.drain()
-            for notice in self.seen[at:]:
-                if fits(notice):
-                    return notice
-            at = len(self.seen)
-            assert self._woken.acquire(timeout=max(0.0, until - time.monotonic())), self.seen
-
-    def of(self, kind: type[Any]) -> list[Any]:
-        self.seen += self.notices.drain()
-        return [notice for notice in self.seen if isinstance(notice, kind)]
-
-    def durable(self, last: int) -> Notice:
-        return self.wait(lambda n: isinstance(n, Written) and n.last >= last)
-
-    def finished(self) -> Notice:
-        return self.wait(lambda n: isinstance(n, Finished))
 
 
 @pytest.fixture
@@ -204,7 +150,7 @@ def test_parts_are_merged_while_rows_come_and_one_file_is_left(
     for number in range(1, 41):
         writer.put(number, make_row(number))
         inbox.durable(number)
-    inbox.wait(lambda n: isinstance(n, Compacted))
+    inbox.wait(Compacted)
     writer.finish()
     assert inbox.finished() == Finished(1)
     assert [path.name for path in folder.iterdir()] == [Part(1, 40).name]
@@ -318,7 +264,7 @@ def test_an_emergency_file_is_found_and_taken_in(
     moved = folder.rename(tmp_path / "away")
     for number in (2, 3):
         writer.put(number, make_row(number))
-    inbox.wait(lambda n: isinstance(n, Failed))
+    inbox.wait(Failed)
     assert not writer.close(0.2)
     saved = writer.emergency(tmp_path / "elsewhere")
     assert saved is not None
@@ -342,8 +288,6 @@ def test_an_emergency_file_is_found_and_taken_in(
 def test_rows_that_are_there_are_not_taken_in_twice(
     folder: Path, tmp_path: Path, there: int, taken: Part | None
 ) -> None:
-    from runner.engine.results.emergency import save
-
     store_cover(folder, there)
     saved = save(tmp_path / "e", Part(2, 5), [make_row(n) for n in range(2, 6)])
     assert adopt(saved, "run", folder) == taken
@@ -351,11 +295,17 @@ def test_rows_that_are_there_are_not_taken_in_twice(
 
 
 def test_a_damaged_emergency_file_stays_where_it_is(folder: Path, tmp_path: Path) -> None:
-    from runner.engine.results.emergency import save
-
     saved = save(tmp_path / "e", Part(1, 1), [make_row(1)])
     saved.write_bytes(saved.read_bytes()[:-40])
     with pytest.raises(AdoptError, match="unreadable"):
         adopt(saved, "run", folder)
     assert saved.exists()
     assert not list(folder.iterdir())
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can make another's file")
+def test_an_emergency_file_of_another_user_is_not_taken_in(tmp_path: Path) -> None:
+    saved = save(tmp_path, Part(1, 1), [make_row(1)])
+    assert find(tmp_path, "run") == [saved]
+    os.chown(saved, 65534, 65534)
+    assert find(tmp_path, "run") == []

@@ -129,3 +129,52 @@ def test_draining_says_that_it_ends() -> None:
 
 def test_an_idle_run_says_what_is_left() -> None:
     assert told(Story(tasks=3)).text == "no worker is busy, 3 tasks to go. All results saved."
+
+
+def backs_off(story: Story, worker: int, why: str = "rate_limit") -> None:
+    attempt = story.runs(f"t{worker}", worker=worker)
+    until = story.at + 30 + worker
+    of_call = {"attempt_id": attempt, "worker": worker, "n": 1, "until": until, "why": why}
+    story.emit(ev.BackedOff(attempt_no=1, attempts=6, **of_call))
+
+
+def test_a_storm_is_told_with_its_cause_and_the_next_step() -> None:
+    story = Story()
+    for worker in range(3):
+        backs_off(story, worker)
+    assert told(story, 10) == (
+        "3 workers busy, 3 backing off: 429 from e, the first goes on in 20s. All results saved.",
+        "notice",
+    )
+
+
+def test_a_silence_that_is_usual_here_is_no_hang() -> None:
+    story = Story()
+    first = story.runs()
+    story.emit(ev.FirstByte(attempt_id=first, worker=0, n=1, wait_s=60.0))
+    call = ev.CallEnded(attempt_id=first, worker=0, n=1, latency_s=61.0, bytes=1, how="ok")
+    story.emit(call)
+    story.calls(first, n=2)
+    story.now = 20
+    text = "1 STUCK for 20s, but that is usual here (p95 1m00s): stuck_after is short."
+    assert told(story) == (f"{text} All results saved.", "notice")
+    assert len(text) <= 76
+    story.now = 61
+    assert told(story).text.startswith("1 STUCK for 1m01s; ")
+
+
+def test_a_model_at_rest_is_told_and_needs_a_person_where_nothing_else_goes_on() -> None:
+    story = Story(tasks=3)
+    attempt = story.runs()
+    why = "the first 3 calls all ended by the first_byte limit"
+    rest = ev.EndpointPaused(model="m", endpoint="e", why=why, until=story.at + 600)
+    story.emit(rest)
+    said = told(story, 5)
+    assert said.text.startswith(f"1 worker busy, all well. m on e rests for 9m55s: {why}.")
+    assert said.alarm == "notice"
+    story.saves(story.ends(attempt))
+    said = told(story, 5)
+    assert said.text.startswith(f"NEEDS YOU: m on e rests for 9m55s: {why}. All results saved.")
+    assert said.alarm == "needs_you"
+    story.emit(ev.EndpointPaused(model="m", endpoint="e", why="by ann", until=0))
+    assert told(story).alarm == "calm"

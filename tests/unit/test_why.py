@@ -113,7 +113,47 @@ def test_a_frozen_host_is_the_reason_whatever_the_phase(story: Story) -> None:
     assert told(story, 2) == "its process 0 does not answer since 3s"
 
 
+@pytest.mark.parametrize(
+    ("found", "expected"),
+    [
+        (
+            ev.HostExamined(host=0, worker=0, frame="agent.py:7 run"),
+            "holding the GIL at agent.py:7 run",
+        ),
+        (
+            ev.HostExamined(host=0, worker=3, frame="a\x1b.py:7 run"),
+            "waiting for worker 3, which holds the GIL at a\ufffd.py:7 run",
+        ),
+        (ev.HostExamined(host=0, worker=0), "holding the GIL"),
+        (ev.HostExamined(host=0, stopped=True), "its process 0 was stopped by a signal 3s ago"),
+    ],
+    ids=["the culprit", "its neighbour", "no place known", "SIGSTOP"],
+)
+def test_a_look_from_outside_names_who_holds_the_others_up(
+    story: Story, found: ev.HostExamined, expected: str
+) -> None:
+    story.calls(story.runs())
+    story.now = 10
+    story.emit(ev.HostFroze(host=0, silent_s=1.5))
+    story.emit(found)
+    assert told(story, 2) == expected
+    story.emit(ev.HostRecovered(host=0))
+    assert told(story, 2) == "no byte yet"
+    story.emit(ev.HostFroze(host=0, silent_s=1.5))
+    assert "does not answer" in told(story, 2)
+
+
 @pytest.mark.parametrize(("share", "expected"), [(0.0, 1.0), (0.5, 3.0), (0.95, 5.0), (1.0, 5.0)])
 def test_quantile(share: float, expected: float) -> None:
     assert quantile([(0, 5.0), (0, 1.0), (0, 3.0), (0, 2.0), (0, 4.0)], share) == expected
     assert quantile([], share) is None
+
+
+def test_a_wait_that_is_usual_here_is_called_so_and_only_that(story: Story) -> None:
+    attempt = story.runs()
+    story.emit(ev.FirstByte(attempt_id=attempt, worker=0, n=1, wait_s=9.0))
+    call = ev.CallEnded(attempt_id=attempt, worker=0, n=1, latency_s=60.0, bytes=1, how="ok")
+    story.emit(call)
+    story.calls(attempt, n=2)
+    assert told(story, 8) == "usual here: p95 9.0s"
+    assert told(story, 10) == "no byte yet; p95 here 1m00s"

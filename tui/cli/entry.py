@@ -4,6 +4,7 @@ Apart from the commands so that none of them catches anything: a `PilotError` ca
 its exit code, and no traceback reaches a person for bad input.
 """
 
+import errno
 import os
 import signal
 import sys
@@ -22,6 +23,9 @@ from tui.cli.options import COMMON, ascii_option, runs_dir_option
 USAGE: Final = 2
 INTERRUPTED: Final = 128 + signal.SIGINT
 PIPE_CLOSED: Final = 128 + signal.SIGPIPE
+UNWRITTEN: Final = os.EX_IOERR
+"""What was to be printed was not, e.g. because the disk that output goes to is full."""
+_NO_ROOM: Final = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 
 
 class ReaderLeft(Exception):
@@ -112,6 +116,7 @@ for _command in (
 
 def main(args: Sequence[str] | None = None) -> NoReturn:
     """Run a command and exit with its code."""
+    fill_streams()
     for stream in (sys.stdout, sys.stderr):
         # A terminal that cannot show a character gets a stand-in, never a traceback.
         getattr(stream, "reconfigure", _nothing)(errors="replace")
@@ -122,7 +127,20 @@ def _nothing(**_settings: Any) -> None:
     """A stream that was replaced by something simpler needs no setting."""
 
 
+def fill_streams() -> None:
+    """Open what a caller has closed (``>&-``): else the next file opened would be our output."""
+    for number, name, mode in ((0, "stdin", "r"), (1, "stdout", "w"), (2, "stderr", "w")):
+        try:
+            os.fstat(number)
+        except OSError:
+            handle = os.open(os.devnull, os.O_RDWR)  # the lowest that is free: this one
+            os.set_inheritable(handle, True)
+            setattr(sys, name, os.fdopen(handle, mode, encoding="utf-8", closefd=False))
+            assert handle == number
+
+
 def _run(args: Sequence[str] | None) -> int:
+    code: object = 0
     try:
         code = pilot.main(args, prog_name="pilot-tui", standalone_mode=False)
         sys.stdout.flush()
@@ -135,13 +153,31 @@ def _run(args: Sequence[str] | None) -> int:
     except (click.Abort, KeyboardInterrupt):
         return INTERRUPTED
     except (ReaderLeft, BrokenPipeError):
-        # Python would complain once more when it flushes at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        _drop_output()
         return PIPE_CLOSED
     except OSError as error:
-        _say(f"{error.filename}: {error.strerror}" if error.filename else str(error))
-        return USAGE
+        return _of_system(error) or (code if isinstance(code, int) else 0) or UNWRITTEN
     return code if isinstance(code, int) else 0
+
+
+def _of_system(error: OSError) -> int:
+    """Say what the system refused; 0 where only our output was, which is no fault of a run."""
+    if error.filename:
+        _say(f"{error.filename}: {error.strerror}")
+    elif error.errno in _NO_ROOM:
+        _say(f"the output cannot be written: {error.strerror}")
+        _drop_output()
+        return 0
+    elif error.errno == errno.ENOENT:
+        _say("the folder that you are in is not there any more: change to another one")
+    else:
+        _say(str(error))
+    return USAGE
+
+
+def _drop_output() -> None:
+    """What could not be printed is not tried again at exit, where Python would complain."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
 
 
 def _say(text: str) -> None:

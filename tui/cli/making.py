@@ -1,5 +1,6 @@
 """``check``, ``init``, ``import``, ``rehearse``, ``themes``: what is done beside a run."""
 
+import ast
 import os
 from pathlib import Path
 from typing import Any, Final
@@ -62,18 +63,39 @@ def check(plan: Path, probe: bool, pairs: tuple[str, ...], as_json: bool) -> int
 @click.argument("file", metavar="[FILE]", type=_FILE, default="plan.toml")
 @accepts_runs_dir
 def init(file: Path) -> None:
-    """Write a commented plan that shows every key; plan.toml unless named, - for stdout."""
+    """Write a commented plan that shows every key; plan.toml unless named, - for stdout.
+
+    A Python FILE with a function run(task, ctx) gets a plan.toml beside it that runs it.
+    """
     from runner import plan_template
 
     if str(file) == "-":
         click.echo(plan_template(), nl=False)
         return
+    entry = ""
+    if file.suffix == ".py":
+        entry, file = _entry_in(file), file.with_name("plan.toml")
     try:
         with file.open("x", encoding="utf-8") as out:
-            out.write(plan_template())
+            out.write(plan_template(entry))
     except FileExistsError:
         raise click.UsageError(f"{file} is there already; name another file") from None
     click.echo(f"wrote {file}; next: pilot-tui check {file}")
+
+
+def _entry_in(script: Path) -> str:
+    """``module:run`` of a script, which is read and not run."""
+    try:
+        tree = ast.parse(script.read_bytes(), str(script))
+    except (OSError, SyntaxError, ValueError) as error:
+        raise click.UsageError(f"{script} cannot be read: {error}") from None
+    functions = (ast.FunctionDef, ast.AsyncFunctionDef)
+    if not any(isinstance(node, functions) and node.name == "run" for node in tree.body):
+        raise click.UsageError(
+            f"{script} has no function run(task, ctx). A script with a loop of its own needs no"
+            f" plan: pilot-tui wrap -- python {script}"
+        )
+    return f"{script.stem}:run"
 
 
 @click.command()

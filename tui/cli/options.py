@@ -54,7 +54,13 @@ class Shard(click.ParamType[tuple[int, int]]):
 def _folder(ctx: click.Context, _param: click.Parameter, value: str | None) -> Path:
     """The option here, else the one given before the command, else the default."""
     outer = ctx.parent.params.get("runs_dir") if ctx.parent else None
-    return runs_folder(value) if value or outer is None else outer
+    if outer is not None and not value:
+        return outer
+    folder = runs_folder(value)
+    if folder.exists() and not folder.is_dir():
+        name = "--runs-dir" if value else "$PILOT_RUNS"
+        raise click.UsageError(f"{name}: {folder} is not a folder; name one, it need not be there")
+    return folder
 
 
 def runs_dir_option(command: F) -> F:

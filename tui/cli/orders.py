@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import click
 
-from runner import Control
+from runner import Control, EngineGone, RunInfo, end_of, engine_alive
 from tui.cli.options import json_option, named, print_json, run_argument, runs_dir_option
 from tui.cli.running import overrides_of
 
@@ -20,7 +20,10 @@ def _order(run: str, runs_dir: Path, as_json: bool, op: str, **fields: Any) -> i
     """Give one order; print the engine's answer."""
     from tui.source.words import answer_words
 
-    with Control(named(run, runs_dir).run_dir) as control:
+    info = named(run, runs_dir)
+    if not engine_alive(info.run_dir):
+        raise EngineGone(_no_engine(info))
+    with Control(info.run_dir) as control:
         answer = control.ask(op, **fields)
     ok = bool(answer.get("ok"))
     if as_json:
@@ -28,6 +31,18 @@ def _order(run: str, runs_dir: Path, as_json: bool, op: str, **fields: Any) -> i
     else:
         click.echo(answer_words(op, fields, answer), err=not ok)
     return 0 if ok else REFUSED
+
+
+def _no_engine(info: RunInfo) -> str:
+    """Why a run takes no orders, and what does instead."""
+    end = end_of(info.run_dir)
+    again = f"pilot-tui resume {info.run_id}"
+    if end is None:
+        return f"there is no engine: that of {info.run_id} is gone; start it again: {again}"
+    if end.status == "finished":
+        retry = f"{again} --retry errored,timed_out"
+        return f"there is no engine: {info.run_id} is finished; run some tasks again: {retry}"
+    return f"there is no engine: {info.run_id} is {end.status}; go on with it: {again}"
 
 
 def _target(worker: int | None, task: str | None) -> dict[str, Any]:

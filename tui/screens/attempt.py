@@ -23,6 +23,7 @@ from tui.screens.base import RunViewScreen
 from tui.screens.some import Some
 from tui.source.reader import AttemptReader
 from tui.view.line import Ink, Line, Piece
+from tui.view.look import in_trouble
 from tui.view.pages.attempt import (
     TURNS_CELLS,
     TWO_COLUMNS_FROM,
@@ -36,7 +37,6 @@ from tui.view.pages.attempt import (
     worker_of,
 )
 from tui.view.pages.story import Story
-from tui.view.trouble import in_trouble
 from tui.widgets.footer import Footer
 from tui.widgets.lines import Clicked, LinesWidget, painter
 from tui.widgets.replaybar import ReplayBar
@@ -109,6 +109,8 @@ class AttemptScreen(RunViewScreen):
         """Read, and read on."""
         self._arrange()
         self.renew()
+        if self.view.attempt_stack:
+            self.action_stack()
         self.set_interval(RENEW_S, self.renew)
 
     def on_resize(self, _event: Resize) -> None:

@@ -1,12 +1,31 @@
 """What every screen of a run is: it draws one `RunView` and gives its orders to `Actions`."""
 
-from typing import Any, Protocol, cast
+from collections.abc import Sequence
+from typing import Any, Protocol, cast, runtime_checkable
 
 from textual.app import App
 from textual.screen import Screen
 
 from tui.actions import Actions
 from tui.runview import RunView
+
+
+@runtime_checkable
+class Redraws(Protocol):
+    """A screen that can draw what changed."""
+
+    def redraw(self) -> None:
+        """Draw what changed since the last call."""
+        ...
+
+
+def redraw_in_sight(stack: Sequence[Screen[Any]]) -> None:
+    """Let the topmost screen of ``stack`` redraw, and those below it that are seen around it."""
+    for screen in reversed(stack):
+        if screen.is_mounted and isinstance(screen, Redraws):
+            screen.redraw()
+        if not screen.is_modal:
+            break
 
 
 class Presses(Protocol):

@@ -8,6 +8,7 @@ from textual.events import Key
 from textual.screen import ModalScreen
 from textual.widgets import Input
 
+from tui.text import fitting
 from tui.view.dialogs import Answers, answer_lines
 from tui.view.line import Line
 from tui.widgets.lines import Clicked, LinesWidget
@@ -107,8 +108,9 @@ class Prompt(ModalScreen[str | None]):
     Prompt { align: left bottom; background: transparent; }
     Prompt > PromptLabel { height: 1; background: $pilot-select; }
     Prompt > Input, Prompt > Input:ansi, Prompt > Input:focus {
-        padding: 0 1 !important;
+        padding: 0 1 !important; background-tint: $foreground 0%;
         background: $pilot-select; color: $pilot-hi;
+        & > .input--cursor { background: $pilot-hi; color: $pilot-select; text-style: none; }
     }
     """
     BINDINGS = [Binding("escape,ctrl+c,ctrl+q", "leave_it", show=False)]  # noqa: RUF012  # Textual's form
@@ -121,6 +123,7 @@ class Prompt(ModalScreen[str | None]):
         self._before = text
         self._changed = changed
         self._input = Input(text, select_on_focus=False, compact=True)
+        self._input.cursor_blink = False
 
     def compose(self) -> ComposeResult:
         """What is asked, and the line to type on."""
@@ -161,5 +164,5 @@ class PromptLabel(LinesWidget):
 
     def draw(self, width: int, height: int) -> list[Line]:
         """One line."""
-        line = Line().add(f" {self.title_text}")
+        line = Line().add(" " + fitting(self.title_text.split("   "), width - 2, "   "))
         return [line.fit(width).on("select")][:height]

@@ -9,7 +9,7 @@ from tui.keys import KEYS, Place
 from tui.screens.listing import ListScreen
 from tui.view.endpoints import shown_endpoints
 from tui.view.line import Line
-from tui.view.pages.endpoints import COLUMNS, endpoint_cells, endpoint_detail
+from tui.view.pages.endpoints import BY, COLUMNS, endpoint_cells, endpoint_detail
 from tui.view.table import ListOf, Rows
 
 
@@ -23,17 +23,19 @@ class EndpointsScreen(ListScreen):
     ]
 
     columns = COLUMNS
+    by = BY
     title_words: ClassVar[str] = "endpoints"
     detail_lines: ClassVar[int] = 5
     places: ClassVar[tuple[Place, ...]] = ("all", "table", "endpoints")
 
     def _found(self) -> list[EndpointState]:
         words = self.look_for.lower()
-        return [
-            item
+        found = [
+            (self.view, item)
             for item in shown_endpoints(self.view)
             if words in f"{item.model} {item.endpoint} {item.deployment}".lower()
         ]
+        return [item for _, item in self.in_order(found)]
 
     def rows(self) -> Rows:
         """All of them, or those that were asked for."""

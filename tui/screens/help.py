@@ -9,6 +9,7 @@ from textual.strip import Strip
 
 from tui.view.help import help_lines
 from tui.view.line import Line
+from tui.widgets.bars import plain_scrollbar
 from tui.widgets.lines import painter, to_strip
 
 
@@ -27,11 +28,15 @@ class HelpBody(ScrollView, can_focus=True):
         super().__init__(id="help")
         self._lines: list[Line] = []
 
+    def on_mount(self) -> None:
+        """Its scrollbar is made of the characters in use."""
+        plain_scrollbar(self)
+
     def on_resize(self) -> None:
         """Columns by width."""
         width = self.size.width
         self._lines = [
-            line.fit(width).on("panel")
+            line.fit(width).on("panel").ends_with(painter(self).glyphs.more)
             for line in help_lines(painter(self).glyphs, width, painter(self).key_table)
         ]
         self.virtual_size = Size(width, len(self._lines))

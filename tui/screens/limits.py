@@ -8,6 +8,7 @@ from tui.runview import RunView
 from tui.screens.listing import ListScreen
 from tui.view.line import Line
 from tui.view.pages.limits import (
+    BY,
     COLUMNS,
     Limit,
     limit_cells,
@@ -22,6 +23,7 @@ class LimitsScreen(ListScreen):
     """Keys of the plan that limit something."""
 
     columns = COLUMNS
+    by = BY
     title_words: ClassVar[str] = "limits"
     detail_lines: ClassVar[int] = 2
 
@@ -45,7 +47,7 @@ class LimitsScreen(ListScreen):
 
     def _found(self) -> list[Limit]:
         found = limits_in_force(self.view.state.plan, self._first, self._changes)
-        return [item for item in found if matches(item, self.look_for)]
+        return self.in_order([item for item in found if matches(item, self.look_for)])
 
     def rows(self) -> Rows:
         """All keys, or those that were asked for."""
@@ -56,7 +58,7 @@ class LimitsScreen(ListScreen):
         found = self._found()
         if place >= len(found):
             return []
-        return [line.fit(cells) for line in limit_detail(found[place], acting=self.view.acting)]
+        return limit_detail(found[place], cells, acting=self.view.acting)
 
     def open_row(self, place: int) -> None:
         """Ask for another value."""

@@ -4,18 +4,19 @@ A subclass says what it lists; keys, pointer, wheel, filter and refreshing are d
 """
 
 from collections.abc import Callable, Sequence
-from typing import ClassVar, Final, TypeVar
+from typing import Any, ClassVar, Final, TypeVar
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 
 from tui.actions import Actions
-from tui.keys import Place
+from tui.keys import BY_ID, Place
 from tui.runview import RunView
 from tui.screens.base import RunViewScreen
 from tui.screens.some import Some
 from tui.view.line import DIM, HI, Ink, Line, rule
-from tui.view.table import Column, Rows
+from tui.view.table import Column, Order, Rows, fit_columns
+from tui.view.words import until_words
 from tui.widgets.footer import Footer
 from tui.widgets.lines import Clicked, painter
 from tui.widgets.replaybar import ReplayBar
@@ -37,12 +38,17 @@ class ListScreen(RunViewScreen):
         Binding("end", "edge(1)", show=False),
         Binding("enter", "open", show=False),
         Binding("slash", "filter", show=False),
-        Binding("left", "sort(-1)", show=False),
-        Binding("right", "sort(1)", show=False),
+        Binding("left", "order(-1)", show=False),
+        Binding("right", "order(1)", show=False),
+        Binding(BY_ID["sort"].keys, "order(1)", show=False, id="sort"),
+        Binding(BY_ID["invert"].keys, "invert", show=False, id="invert"),
         Binding("escape", "back", show=False),
     ]
 
     columns: ClassVar[Sequence[Column]] = ()
+    by: ClassVar[Sequence[Any]] = ()
+    """What each column is ordered by: a function of what `in_order` is given, None for not at all.
+    """
     title_words: ClassVar[str] = ""
     detail_lines: ClassVar[int] = 0
     places: ClassVar[tuple[Place, ...]] = ("all", "table")
@@ -54,7 +60,8 @@ class ListScreen(RunViewScreen):
         self.problem = ""
         self._reading = False
         self._head = Some("head", self._draw_head, 1)
-        self.table = TableView(self.columns)
+        among = tuple(place for place, by in enumerate(self.by) if by is not None)
+        self.table = TableView(self.columns, Order(among=among))
         self._detail = Some("detail", self._draw_detail, self.detail_lines)
         self._bar = ReplayBar(view)
         self._footer = Footer(view, self.places)
@@ -78,6 +85,17 @@ class ListScreen(RunViewScreen):
     def renew(self) -> None:
         """Read again what is listed; here: make the rows from the state."""
         self.redraw()
+
+    def relist(self) -> None:
+        """List what was read by another filter or in another order."""
+        self.redraw()
+
+    def in_order(self, items: Sequence[T]) -> list[T]:
+        """``items`` by the column that was chosen; as they come where none was."""
+        place, backwards, _ = self.table.order
+        if place < 0:
+            return list(reversed(items)) if backwards else list(items)
+        return sorted(items, key=self.by[place], reverse=backwards)
 
     def rows(self) -> Rows | None:
         """The rows of this moment; None to leave those that are there."""
@@ -109,7 +127,8 @@ class ListScreen(RunViewScreen):
             if self.is_attached:
                 self.redraw()
 
-        self.act.fetch(job, arrived)
+        # The heading first: a first read may load a library for half a second.
+        self.call_after_refresh(self.act.fetch, job, arrived)
 
     # -- drawing
 
@@ -131,6 +150,9 @@ class ListScreen(RunViewScreen):
         elif self.look_for:
             title.add(f"   / {self.look_for}", Ink("accent"))
         right = Line().add(self.right_words(), DIM)
+        until = until_words(self.view)
+        if until:
+            title.add(f"   {until}", Ink("accent"))
         return [rule(title, width, painter(self).glyphs.dash, right)]
 
     def _draw_detail(self, width: int, height: int) -> list[Line]:
@@ -165,10 +187,26 @@ class ListScreen(RunViewScreen):
     def find(self, text: str) -> None:
         """List only what has ``text`` in it."""
         self.look_for = text
-        self.renew()
+        self.relist()
 
-    def action_sort(self, way: int) -> None:
-        """Another order; only where there is one."""
+    def action_order(self, way: int) -> None:
+        """Order by the next column in sight; between the last and the first, as it comes."""
+        shown = [place for place, _ in fit_columns(self.columns, self.size.width)]
+        order = self.table.order
+        places = [-1, *(place for place in shown if place in order.among)]
+        after = (places.index(order.place) if order.place in places else 0) + way
+        self.put_in_order(order.by(places[after % len(places)], self.columns))
+
+    def action_invert(self) -> None:
+        """The other way round."""
+        order = self.table.order
+        self.put_in_order(order._replace(backwards=not order.backwards))
+
+    def put_in_order(self, order: Order) -> None:
+        """List in this order."""
+        self.table.order = order
+        self.relist()
+        self.redraw()
 
     def action_back(self) -> None:
         """Take the filter away, or leave the screen."""
@@ -189,6 +227,8 @@ class ListScreen(RunViewScreen):
             self.table.move_to(int(value))
             if message.again:
                 self.action_open()
+        elif kind == "sort":
+            self.put_in_order(self.table.order.by(int(value), self.columns))
         elif kind == "seek":
             self.act.play("seek", float(value))
         else:

@@ -1,12 +1,12 @@
 """Screen 6: what came out: success as a heat table, time taken, outcomes over the run."""
 
+import time
 from collections.abc import Sequence
-from typing import ClassVar, Final
+from typing import TYPE_CHECKING, ClassVar, Final
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 
-from runner import Figures, Format, figures, results, summary, summary_text
 from tui.actions import Actions
 from tui.keys import BY_ID
 from tui.runview import RunView
@@ -14,12 +14,18 @@ from tui.screens.base import RunViewScreen
 from tui.screens.some import Some
 from tui.view.line import DIM, HI, Ink, Line, rule
 from tui.view.pages.report import report_lines
+from tui.view.words import until_words
 from tui.widgets.footer import Footer
 from tui.widgets.lines import Clicked, painter
 from tui.widgets.replaybar import ReplayBar
 from tui.widgets.scroll import ScrollLines
 
+if TYPE_CHECKING:  # polars takes a quarter of a second to load, which the screen must not wait for
+    from runner import Figures, Format
+
+LOOK_S: Final = 1.0
 EVERY_S: Final = 5.0
+"""Of a live run the figures are made anew at most this often."""
 
 
 class ReportScreen(RunViewScreen):
@@ -40,6 +46,8 @@ class ReportScreen(RunViewScreen):
     def __init__(self, view: RunView, act: Actions) -> None:
         super().__init__(view, act)
         self._found: Figures | None = None
+        self._read_rows: int | None = None
+        self._read_at = 0.0
         self._reading = False
         self._problem = ""
         self._kept: tuple[object, Sequence[Line]] = ((), ())
@@ -59,24 +67,39 @@ class ReportScreen(RunViewScreen):
     def on_mount(self) -> None:
         """Read, and again now and then while results come in."""
         self.renew()
-        self.set_interval(EVERY_S, self.renew)
+        self.set_interval(LOOK_S, self.renew)
 
     def renew(self) -> None:
-        """Make the figures of what is saved by now."""
-        if self._reading:
+        """Make the figures of what is saved by now; in a replay of what was by then."""
+        rows = self._rows()
+        if rows is None:
+            due = time.monotonic() - self._read_at >= EVERY_S
+        else:
+            due = rows != self._read_rows
+        if self._reading or not (due or self._found is None):
             return
         self._reading = True
         run_dir = self.view.run_dir
 
-        def arrived(found: Figures | None, error: str) -> None:
+        def arrived(found: "Figures | None", error: str) -> None:
             self._reading = False
             self._problem = error
             if found is not None:
-                self._found = found
+                self._found, self._read_rows = found, rows
+                self._read_at = time.monotonic()
             if self.is_attached:
                 self.redraw()
 
-        self.act.fetch(lambda: figures(run_dir), arrived)
+        def read() -> "Figures":
+            from runner import figures
+
+            return figures(run_dir, rows=rows)
+
+        self.act.fetch(read, arrived)
+
+    def _rows(self) -> int | None:
+        """Rows that a replay knows of; None in a live run, which takes what there is."""
+        return self.view.state.rows.written if self.view.kind == "replay" else None
 
     def redraw(self) -> None:
         """Draw what changed."""
@@ -89,6 +112,9 @@ class ReportScreen(RunViewScreen):
         title = Line().add("REPORT ", HI).add(f"{tasks} tasks with a result", DIM)
         if self._problem:
             title.add(f"   {self._problem}", Ink("stuck"))
+        until = until_words(self.view)
+        if until:
+            title.add(f"   {until}", Ink("accent"))
         right = Line().add("y copy Markdown   c copy CSV", DIM)
         return [rule(title, width, painter(self).glyphs.dash, right)]
 
@@ -122,8 +148,8 @@ class ReportScreen(RunViewScreen):
         """The groups as CSV."""
         self._copy("csv")
 
-    def _copy(self, form: Format) -> None:
-        run_dir = self.view.run_dir
+    def _copy(self, form: "Format") -> None:
+        run_dir, rows = self.view.run_dir, self._rows()
 
         def arrived(text: str | None, error: str) -> None:
             if text is None:
@@ -132,7 +158,12 @@ class ReportScreen(RunViewScreen):
                 self.copy(text)
                 self.act.say(f"copied: {len(text.splitlines())} lines")
 
-        self.act.fetch(lambda: summary_text(summary(results(run_dir)), form), arrived)
+        def write() -> str:
+            from runner import results, summary, summary_text
+
+            return summary_text(summary(results(run_dir, rows=rows)), form)
+
+        self.act.fetch(write, arrived)
 
     def action_back(self) -> None:
         """Leave."""

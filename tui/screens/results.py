@@ -1,16 +1,19 @@
 """Screen 3: results, found and sorted by polars in the source's thread; 100,000 rows do not lag."""
 
-from typing import ClassVar, Final
+import time
+from typing import TYPE_CHECKING, ClassVar, Final
 
 from textual.binding import Binding, BindingType
 
-from runner import ResultList, result_list
 from tui.actions import Actions
 from tui.keys import BY_ID, Place
 from tui.runview import RunView
 from tui.screens.listing import ListScreen
 from tui.view.line import Line
-from tui.view.pages.results import COLUMNS, SORTS, ResultRows, result_detail
+from tui.view.pages.results import BY, COLUMNS, ResultRows, result_detail
+
+if TYPE_CHECKING:  # polars takes a quarter of a second to load, which the screen must not wait for
+    from runner import ResultList
 
 EVERY_S: Final = 2.0
 """Rows are read again at most this often while they grow."""
@@ -25,6 +28,7 @@ class ResultsScreen(ListScreen):
     ]
 
     columns = COLUMNS
+    by = BY
     title_words: ClassVar[str] = "results"
     empty_words: ClassVar[str] = "none saved yet"
     detail_lines: ClassVar[int] = 3
@@ -32,45 +36,57 @@ class ResultsScreen(ListScreen):
 
     def __init__(self, view: RunView, act: Actions) -> None:
         super().__init__(view, act)
-        self._sort = 0
         self._attempts = False
         self._all: ResultList | None = None
-        self._read_rows = -1
+        self._read: tuple[object, ...] = ()
         self._read_at = 0.0
         self._shown: ResultRows | None = None
-        self._asked: tuple[object, ...] = ()
+        self._listed: tuple[object, ...] = ()
 
     def renew(self) -> None:
-        """Read rows that were saved since, and make the list that is asked for."""
-        written = self.view.state.rows.written
-        stale = written != self._read_rows and self.view.now - self._read_at >= EVERY_S
-        asked = (self.look_for, self._sort, self._attempts)
-        if self._all is not None and not stale and asked == self._asked:
+        """Read rows that were saved since, and make the list that is asked for.
+
+        A replay lists as many rows as had been saved by then.
+        """
+        saved = self.view.state.rows.written
+        replayed = self.view.kind == "replay"
+        source = (saved, replayed, self._attempts)
+        another = source[1:] != self._read[1:]
+        due = replayed or time.monotonic() - self._read_at >= EVERY_S
+        fresh = self._all is None or another or (due and source != self._read)
+        wanted = (self.look_for, self.table.order)
+        if not fresh and wanted == self._listed:
             return
-        column, _, descending = SORTS[self._sort]
-        run_dir, attempts, text = self.view.run_dir, self._attempts, self.look_for
-        fresh = self._all is None or stale or attempts != self._asked[2]
-        known = self._all
+        run_dir, attempts, known = self.view.run_dir, self._attempts, self._all
+        place, backwards, _ = self.table.order
+        column = BY[place] if place >= 0 else ""
 
-        def job() -> tuple[ResultList, ResultList]:
-            rows = result_list(run_dir, attempts=attempts) if fresh or known is None else known
-            return rows, rows.select(text, column, descending=descending)
+        def job() -> "tuple[ResultList, ResultList]":
+            from runner import result_list
 
-        def arrived(value: tuple[ResultList, ResultList]) -> None:
+            rows = known
+            if fresh or rows is None:
+                rows = result_list(run_dir, attempts=attempts, rows=saved if replayed else None)
+            return rows, rows.select(wanted[0], column, descending=backwards)
+
+        def arrived(value: "tuple[ResultList, ResultList]") -> None:
             self._all, found = value
-            self._asked = asked
+            self._listed = wanted
             if fresh:
-                self._read_rows, self._read_at = written, self.view.now
-            self._shown = ResultRows(found, backwards=not column and descending)
+                self._read, self._read_at = source, time.monotonic()
+            self._shown = ResultRows(found)
             self.table.show(self._shown)
             self.call_later(self.renew)  # something else may have been asked for meanwhile
 
         self.read(job, arrived)
 
+    def relist(self) -> None:
+        """Another filter or order is another list, made in the reading thread as well."""
+        self.renew()
+
     def right_words(self) -> str:
-        """The order, and what is listed."""
-        what = "all attempts (a)" if self._attempts else "one a task (a: all attempts)"
-        return f"{what}   order: {SORTS[self._sort][1]} <- ->"
+        """What is listed."""
+        return "all attempts (a)" if self._attempts else "one a task (a: all attempts)"
 
     def detail(self, place: int, cells: int) -> list[Line]:
         """More about the one under the pointer."""
@@ -80,11 +96,6 @@ class ResultsScreen(ListScreen):
         """Its transcript."""
         if self._shown is not None:
             self.act.open_attempt(self._shown.at(place).attempt_id)
-
-    def action_sort(self, way: int) -> None:
-        """Another order."""
-        self._sort = (self._sort + way) % len(SORTS)
-        self.renew()
 
     def action_attempts(self) -> None:
         """All attempts, or one line a task."""

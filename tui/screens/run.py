@@ -14,9 +14,8 @@ from tui.screens.base import RunViewScreen
 from tui.view.arrange import Sections, arrange
 from tui.view.endpoints import shown_endpoints
 from tui.view.inspector import selected_worker
-from tui.view.look import MODES, Look, Mode, parse_filter
+from tui.view.look import MODES, SORTS, Look, Mode, in_trouble, parse_filter
 from tui.view.replaybar import HEIGHT as BAR_LINES
-from tui.view.trouble import in_trouble
 from tui.widgets.fleet import Fleet
 from tui.widgets.footer import Footer
 from tui.widgets.header import Header, Totals
@@ -81,12 +80,13 @@ class RunScreen(RunViewScreen):
 
     def redraw(self) -> None:
         """Draw what changed."""
-        self._arrange()
-        self._settle()
-        self._fleet.fade = self.view.quiet
-        self._fleet.redraw()
-        for widget in self._lines_widgets():
-            widget.redraw()
+        with self.view.still():
+            self._arrange()
+            self._settle()
+            self._fleet.fade = self.view.quiet
+            self._fleet.redraw()
+            for widget in self._lines_widgets():
+                widget.redraw()
 
     def _lines_widgets(self) -> tuple[LinesWidget, ...]:
         return (
@@ -152,9 +152,10 @@ class RunScreen(RunViewScreen):
         self.look.selected = worker
         self.look.moved = True
         self._fleet.reveal(worker)
-        self._fleet.redraw()
-        for widget in (self._trouble, self._fleet_head, self._inspector):
-            widget.redraw()
+        with self.view.still():
+            self._fleet.redraw()
+            for widget in (self._trouble, self._fleet_head, self._inspector):
+                widget.redraw()
 
     @property
     def selected(self) -> WorkerState | None:
@@ -178,8 +179,10 @@ class RunScreen(RunViewScreen):
             self.select(self.look.selected)
 
     def action_edge(self, place: int) -> None:
-        """The first worker or the last."""
-        if self._fleet.at:
+        """The first worker or the last; in a replay its beginning, its end or the present."""
+        if self.view.kind == "replay":
+            self.act.replay(None if place else float("-inf"))
+        elif self._fleet.at:
             self.select(self._fleet.at[place])
 
     def action_next_trouble(self) -> None:
@@ -246,7 +249,7 @@ class RunScreen(RunViewScreen):
         """Where the thread under the pointer is now."""
         worker = self.selected
         if worker is not None and worker.busy:
-            self.act.send("stacks", attempt_id=worker.attempt_id)
+            self.act.open_attempt(worker.attempt_id, stack=True)
 
     def action_copy(self) -> None:
         """The task under the pointer goes to the clipboard of the terminal."""
@@ -269,6 +272,23 @@ class RunScreen(RunViewScreen):
     def set_mode(self, mode: Mode) -> None:
         """Show the fleet in this shape."""
         self.look.mode = mode
+        self.redraw()
+        self._fleet.reveal(self.look.selected)
+
+    def action_sort(self) -> None:
+        """The next order of cards and rows."""
+        names = SORTS[(SORTS.index(self.look.order) + 1) % len(SORTS)]
+        self.sort_by(names)
+
+    def action_invert(self) -> None:
+        """The order the other way round."""
+        self.sort_by(self.look.order)
+
+    def sort_by(self, name: str) -> None:
+        """Order by that, the other way round if it is so already; a board becomes rows for it."""
+        self.look.sort_by(name)
+        if self._fleet.shape in ("board", "strip"):
+            self.look.mode = "rows"
         self.redraw()
         self._fleet.reveal(self.look.selected)
 
@@ -303,10 +323,14 @@ class RunScreen(RunViewScreen):
                 self.action_open()
         elif kind in ("kill", "retry"):
             self._end([rest], retry=kind == "retry")
+        elif kind == "sort":
+            self.sort_by(rest)
+        elif kind == "copy":
+            self.action_copy()
         elif kind == "open":
             self.act.open_attempt(rest)
         elif kind == "stack":
-            self.act.send("stacks", attempt_id=rest)
+            self.act.open_attempt(rest, stack=True)
         elif kind == "screen":
             self.act.open_screen(rest)
         elif kind == "seek":

@@ -7,7 +7,7 @@ from tui.actions import Actions
 from tui.runview import RunView
 from tui.screens.listing import ListScreen
 from tui.view.line import Line
-from tui.view.pages.runs import COLUMNS, matches, run_cells, run_detail
+from tui.view.pages.runs import BY, COLUMNS, matches, run_cells, run_detail
 from tui.view.table import ListOf
 
 
@@ -15,6 +15,7 @@ class RunsScreen(ListScreen):
     """Runs of this user, live first. Enter attaches to a live one and replays the others."""
 
     columns = COLUMNS
+    by = BY
     title_words: ClassVar[str] = "runs"
     empty_words: ClassVar[str] = "no run yet: pilot-tui demo makes one"
     detail_lines: ClassVar[int] = 2
@@ -22,6 +23,7 @@ class RunsScreen(ListScreen):
     def __init__(self, view: RunView, act: Actions) -> None:
         super().__init__(view, act)
         self._folder = view.run_dir if view.kind == "home" else view.run_dir.parent
+        self._all: list[Glance] = []
         self._found: list[Glance] = []
 
     def renew(self) -> None:
@@ -29,8 +31,14 @@ class RunsScreen(ListScreen):
         self.read(lambda: glances(self._folder), self._arrived)
 
     def _arrived(self, found: list[Glance]) -> None:
-        self._found = [item for item in found if matches(item, self.look_for)]
+        self._all = found
+        self.relist()
+
+    def relist(self) -> None:
+        """Those that were asked for, in the order asked for."""
+        self._found = self.in_order([item for item in self._all if matches(item, self.look_for)])
         self.table.show(ListOf([run_cells(item) for item in self._found]))
+        self.redraw()
 
     def detail(self, place: int, cells: int) -> list[Line]:
         """Where it lies."""

@@ -74,6 +74,8 @@ class Timeline:
     last_at: float
     density: list[int]
     marks: list[Mark]
+    read: float = 1.0
+    """How much of the log has been read so far; the rest follows."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,6 +34,8 @@ FRAME_EVENTS: Final = 2 * BATCH
 BUCKETS: Final = 240
 """Stretches of the density graph: two to a column on a wide terminal."""
 TIMELINE_S: Final = 1.0
+_BREATH_S: Final = 0.0001
+"""Between two chunks the reader lets the screen's thread go first, or keys would wait for it."""
 
 
 class ReplaySource(Source):
@@ -56,7 +58,7 @@ class ReplaySource(Source):
         self._now = 0.0
         self._ticked = 0.0
         self._timeline_due = 0.0
-        self._timeline_of = -1
+        self._timeline_of = (-1, False)
         self._marks: list[Mark] = []
 
     # -- what the screen asks
@@ -136,13 +138,21 @@ class ReplaySource(Source):
         reading = True
         while not self._closed.is_set():
             try:
-                # While the past is still being read, orders are looked for between two pieces.
-                self._orders.get(timeout=0.001 if reading else TICK_S)()
+                self._orders.get(timeout=0 if reading else TICK_S)()
             except queue.Empty:
                 pass
-            reading = self._history.step()
+            reading = self._read_on()
             self._advance()
             self._tell_timeline(settled=not reading)
+
+    def _read_on(self) -> bool:
+        """Take in more of the log for one tick, or until an order comes; False at its end."""
+        until = time.monotonic() + TICK_S
+        while self._history.step():
+            if time.monotonic() >= until or not self._orders.empty():
+                return True
+            time.sleep(_BREATH_S)
+        return False
 
     def _advance(self) -> None:
         """Show what happened since the last tick; what is too much is skipped, not delayed."""
@@ -183,14 +193,14 @@ class ReplaySource(Source):
 
     def _seek(self, at: float) -> None:
         history = self._history
-        if at > history.last_at:
-            history.refresh()
+        while at > history.last_at and history.step():
+            pass
         self._load(min(max(at, history.first_at), history.last_at))
         self._ticked = time.monotonic()
         self._tell()
 
     def _play(self) -> None:
-        if self._now >= self._history.refresh().last_at:
+        if self._now >= self._history.last_at and not self._history.step():
             self._load(self._history.first_at)
         self._playing = True
         self._ticked = time.monotonic()
@@ -228,10 +238,11 @@ class ReplaySource(Source):
             self._now = max(self._now, found[-1].at)
 
     def _jump(self, direction: int) -> None:
-        self._history.refresh()
         self._marks = self._history.marks()
         if direction > 0:
             places = [mark.at for mark in self._marks if mark.at > self._now + TICK_S]
+            if not places and self._history.step():
+                self._orders.put(lambda: self._jump(direction))  # it may lie in what is not read
         else:
             places = [mark.at for mark in self._marks if mark.at < self._now - TICK_S][::-1]
         if places:
@@ -248,13 +259,14 @@ class ReplaySource(Source):
     def _tell_timeline(self, *, settled: bool) -> None:
         """The graph below: once a second while the log is read or grows."""
         now, history = time.monotonic(), self._history
-        if now < self._timeline_due or (settled and self._timeline_of == history.events):
+        if now < self._timeline_due or self._timeline_of == (history.events, settled):
             return
         self._timeline_due = now + TIMELINE_S
-        self._timeline_of = history.events
+        self._timeline_of = history.events, settled
         self._marks = history.marks()
         density = history.density(BUCKETS)
-        self._say(Timeline(history.first_at, history.last_at, density, self._marks))
+        read = 1.0 if settled else history.read_share
+        self._say(Timeline(history.first_at, history.last_at, density, self._marks, read))
         self._tell()  # the run's end moved with what was read
 
 

@@ -40,7 +40,9 @@ class TerminalWatch:
         self._leave = leave
         self._handles = [handle for handle in handles if os.isatty(handle)]
         self._before: dict[int, Any] = {}
-        self._ours, self._theirs = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
+        self._ours, self._theirs = os.pipe()
+        os.set_blocking(self._ours, False)
+        os.set_blocking(self._theirs, False)
         self._thread = threading.Thread(target=self._watch, name="terminal", daemon=True)
         self._attributes: list[Any] | None = None
         self.signalled = 0
@@ -83,7 +85,10 @@ class TerminalWatch:
             ready = poll.poll(left)
             if until and time.monotonic() >= until:
                 self._end_by_force()
-            for handle, _ in ready:
+            for handle, event in ready:
+                if event & select.POLLNVAL:
+                    poll.unregister(handle)  # a system that cannot poll terminals: SIGHUP has to do
+                    continue
                 if handle != self._ours:
                     os._exit(128 + signal.SIGHUP)
                 told = os.read(self._ours, 64)

@@ -15,7 +15,7 @@ RUNG_WORDS: Final = {
     "abandon": "its thread did not obey and was left behind; the worker is free",
     "end": "its process was ended",
 }
-_VERB: Final = {"kill": "killed", "retry": "killed, runs again"}
+_ENDING: Final = ("kill", "retry")
 _REST: Final = {"pause": "paused, no new tasks are started on it", "resume": "goes on"}
 _DONE: Final = {
     "pause": "paused: no new tasks are started",
@@ -31,7 +31,7 @@ def answer_words(op: str, fields: Mapping[str, Any], answer: Mapping[str, Any]) 
     """``killed in 2 ms: connection closed``, or why not."""
     if not answer.get("ok"):
         return _refused(op, answer)
-    if op in _VERB:
+    if op in _ENDING:
         return _ended(op, answer)
     if op == "workers":
         return f"workers: {one_line(str(answer.get('workers', '')), 20)}"
@@ -57,11 +57,19 @@ def _ended(op: str, answer: Mapping[str, Any]) -> str:
         return "not ended after 10s; the engine goes on trying"
     if answer.get("queued") or ("rung" not in answer and op == "retry"):
         return "queued first, runs again"
-    verb = f"already {_VERB[op]}" if answer.get("already") else _VERB[op]
+    verb = f"already killed{_by(answer)}" if answer.get("already") else "killed"
+    if op == "retry" or answer.get("cause") == "killed:retry":
+        verb += ", runs again"
     took = answer.get("took_s")
     when = f" in {_took(took)}" if isinstance(took, (int, float)) else ""
     how = RUNG_WORDS.get(str(answer.get("rung", "")), "")
     return f"{verb}{when}: {how}" if how else f"{verb}{when}"
+
+
+def _by(answer: Mapping[str, Any]) -> str:
+    """Who was first."""
+    by = answer.get("by")
+    return f" by {one_line(by, 40)}" if isinstance(by, str) and by else ""
 
 
 def _refused(op: str, answer: Mapping[str, Any]) -> str:
@@ -79,15 +87,15 @@ def _took(seconds: float) -> str:
 def disk_words(answer: Mapping[str, Any]) -> str:
     """What a ``ping`` tells of the disk; empty when all is well."""
     log, rows = _table(answer, "log"), _table(answer, "rows")
+    error = str(rows.get("error") or "")
+    if error:  # first, since a full disk takes no line either, and results are what counts
+        waiting = rows.get("waiting", 0)
+        return f"NEEDS YOU: {waiting} results cannot be saved ({one_line(error, 80)}); none is lost"
     error = str(log.get("error") or "")
     if error:
         return (
             f"NEEDS YOU: the run's log cannot be written ({one_line(error, 80)}); nothing is lost"
         )
-    error = str(rows.get("error") or "")
-    if error:
-        waiting = rows.get("waiting", 0)
-        return f"NEEDS YOU: {waiting} results cannot be saved ({one_line(error, 80)}); none is lost"
     return ""
 
 

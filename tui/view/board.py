@@ -73,7 +73,7 @@ def _cell(line: Line, view: RunView, look: Look, layout: Layout, index: int, *, 
     line.width += layout.cell_width
 
 
-@lru_cache(maxsize=8192)
+@lru_cache(maxsize=2048)
 def _pieces(
     before: str,
     glyph: str,
@@ -89,12 +89,15 @@ def _pieces(
         bg = "select"
     line = Line().add(before, HI if selected else Ink("accent"))
     if sign == "stuck" and lit:
-        line.add(glyph, Ink("on_stuck", "stuck", bold=True))
-        return tuple(line.add(body, Ink("hi", bg, bold=True)).pieces)
+        loudest = Ink("on_stuck", "stuck", bold=True)
+        line.add(glyph, loudest)
+        # In the small cell, which has no room for a pointer, the selected one is red all over.
+        ink = Ink("hi", bg, bold=True) if bg != "select" else loudest
+        return tuple(line.add(body, ink).pieces)
     line.add(glyph, Ink(fg, bg, bold=sign == "slow"))
     if not lit or not body:
         return tuple(line.add(body.ljust(cells - line.width), Ink(fg, bg)).pieces)
-    loud = fg if fg != "dim" else "hi" if selected else "text"
+    loud = "hi" if selected and fg == "dim" else fg
     line.add(body[:2], Ink(loud, bg, bold=selected))
     return tuple(line.add(body[2:], Ink(fg, bg)).pieces)
 
@@ -112,21 +115,35 @@ def board_head(layout: Layout) -> Line:
 def strip_line(view: RunView, look: Look, layout: Layout, row: int, lit: Sequence[bool]) -> Line:
     """One line of the strip: a sign for each worker."""
     line = _label(view, layout, row)
+    ahead = Ink(), ""
     for column in range(layout.columns):
         index = layout.index(column, row)
         if index is None:
             break
         worker = view.state.workers[index]
         sign = sign_of(view, worker)
-        fg, bg = tone(sign) if lit[index] else ("edge", "bg")
         marked = worker.attempt_id in look.marks
         glyph = look.glyphs.mark if marked else look.glyphs.state[sign]
-        ink = Ink(fg, bg)
-        if sign == "stuck" and lit[index]:
-            ink = Ink("on_stuck", "stuck", bold=True)
-        if index == look.selected:
-            ink = Ink("hi", "select" if sign != "stuck" else "stuck_bg", bold=True)
-        line.add(glyph, ink)
+        ahead = _sign(line, ahead, _ink(sign, lit[index], index == look.selected), glyph)
         if layout.group and column % layout.group == layout.group - 1:
-            line.add(" ", EDGE)
-    return line
+            ahead = _sign(line, ahead, EDGE, " ")
+    return line.add(ahead[1], ahead[0])
+
+
+def _sign(line: Line, ahead: tuple[Ink, str], ink: Ink, glyph: str) -> tuple[Ink, str]:
+    """One sign more; those of one ink are one piece. Returns what is not yet in the line."""
+    if ink == ahead[0]:
+        return ink, ahead[1] + glyph
+    line.add(ahead[1], ahead[0])
+    return ink, glyph
+
+
+@lru_cache(maxsize=256)
+def _ink(sign: str, lit: bool, selected: bool) -> Ink:  # a cache key is positional
+    """How a sign of the strip is drawn."""
+    if selected:
+        return Ink("hi", "select" if sign != "stuck" else "stuck_bg", bold=True)
+    if sign == "stuck" and lit:
+        return Ink("on_stuck", "stuck", bold=True)
+    fg, bg = tone(sign) if lit else ("edge", "bg")
+    return Ink(fg, bg)

@@ -71,7 +71,7 @@ def _title(view: RunView, look: Look, worker: WorkerState, sign: str, cells: int
         state += f" {duration(silent)}"
     state = " " + state + " "
     room = cells - line.width - len(state)
-    line.add(pad(task_name(worker), room, more=look.glyphs.more), Ink("text"))
+    line.add(pad(task_name(worker, room), room, more=look.glyphs.more), Ink("text"))
     return line.add(state, Ink(fg, bold=sign == "stuck"))
 
 

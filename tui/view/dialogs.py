@@ -8,10 +8,10 @@ from collections.abc import Sequence
 
 from runner import EndpointState, WorkerState, duration, elapsed_s, plural
 from tui.runview import RunView
-from tui.text import cut, plain, wrap
+from tui.text import cut, fitting, plain, wrap
 from tui.view.line import DIM, HI, TEXT, Ink, Line, button
 from tui.view.look import Look, number, sign_of, tone
-from tui.view.words import ends, then_words, turn
+from tui.view.words import ends, task_name, then_words, things, turn
 
 Answers = tuple[tuple[str, str, str], ...]
 """(key, label, answer): the first is what enter and esc mean, and leaves things as they are."""
@@ -21,6 +21,7 @@ KILL_ANSWERS: Answers = (
     ("x", "x Kill, do not run again", "kill"),
     ("r", "r Kill + run again", "retry"),
 )
+_ROOMY = 60
 _NAMED = 4
 """Of many attempts so many are named."""
 
@@ -42,16 +43,20 @@ def kill_lines(view: RunView, look: Look, attempt_ids: Sequence[str], cells: int
 
 
 def _one(view: RunView, look: Look, worker: WorkerState, cells: int) -> list[Line]:
-    title = Line().add(" End this attempt?  ", HI).extend(_named(view, look, worker, cells))
-    spent = f" Spent: {duration(elapsed_s(worker, view.now))}, turn {turn(worker)}"
+    title = Line().add(" End this attempt?", HI)
+    roomy = cells >= _ROOMY
+    named = _named(view, look, worker, cells - 20 if roomy else cells)
+    titles = [title.add("  ").extend(named)] if roomy else [title, named]
+    spent = [f"Spent: {duration(elapsed_s(worker, view.now))}", f"turn {turn(worker)}"]
     if worker.tokens_in:
-        spent += f", {worker.tokens_in + worker.tokens_out:,} tokens"
+        spent.append(f"{worker.tokens_in + worker.tokens_out:,} tokens")
     if worker.cost >= 0.005:
-        spent += f", ${worker.cost:.2f}"
+        spent.append(f"${worker.cost:.2f}")
     left, by = ends(view, worker)
     alone = f" Left alone it ends in {left} ({by}) and {then_words(view, worker)}."
-    lines = [title, Line().add(spent, TEXT)]
-    lines += [Line().add(f" {text}", TEXT) for text in wrap(alone.strip(), cells - 2, 2)]
+    lines = [*titles, Line().add(" " + fitting(spent, cells - 2, ", "), TEXT)]
+    most = 2 if cells >= _ROOMY else 3
+    lines += [Line().add(f" {text}", TEXT) for text in wrap(alone.strip(), cells - 2, most)]
     return lines
 
 
@@ -66,7 +71,7 @@ def _named(view: RunView, look: Look, worker: WorkerState, cells: int) -> Line:
     badge = Ink("on_stuck", "stuck", bold=True) if sign == "stuck" else Ink(tone(sign)[0])
     line = Line().add(" ").add(look.glyphs.state[sign], badge)
     line.add(f" {number(view, worker.worker)} ", HI)
-    return line.add(cut(plain(worker.task_id, 60), max(10, cells - 30)), Ink("text"))
+    return line.add(cut(task_name(worker), max(10, cells - 10)), Ink("text"))
 
 
 def answer_lines(answers: Answers, cells: int) -> list[Line]:
@@ -136,6 +141,11 @@ def stop_words(view: RunView, *, drain: bool) -> str:
     """What stopping means."""
     busy = plural(len(view.state.owner), "attempt")
     left = view.state.tasks_total - len(view.state.done)
+    if things(view) == "calls":
+        # The script is no child of the engine: it goes on and finds nobody at its door.
+        open_calls = plural(len(view.state.owner), "open call")
+        end = "when they have ended" if drain else "now; they are ended (killed:stop)"
+        return f"Take no new calls and end the run {end}? {open_calls}. What is saved stays saved."
     if drain:
         return f"Start no new tasks and end the run when {busy} under way have ended?"
     return (

@@ -3,11 +3,12 @@
 from runner import EndpointState, backing_off, duration, latency, model_workers, quantile
 from tui.glyphs import Glyphs
 from tui.runview import RunView
-from tui.text import pad, plain
+from tui.text import cut, pad, plain
 from tui.view.line import DIM, EDGE, TEXT, Ink, Line
 
 _MINUTE_S = 60.0
 _WINDOW_S = 300.0
+_WHILE_PAUSED = ("busy", "limit")
 
 
 def shown_endpoints(view: RunView) -> list[EndpointState]:
@@ -54,12 +55,21 @@ def _row(view: RunView, glyphs: Glyphs, item: EndpointState, cells: int) -> Line
     line.add(pad(plain(name, 60), endpoint - 1, more=glyphs.more) + " ", DIM)
     values = _values(view, item)
     for head, size in _columns(cells):
+        if item.paused_why and head not in _WHILE_PAUSED:
+            break  # the reason takes the room of figures that do not change
         text, ink = values[head]
         line.add(pad(text, size, "right"), ink)
-    why = item.paused_why or (item.admitted_why if lowered(view, item) else "")
-    if why:
-        line.add("  " + plain(why, 60), Ink("slow"))
+    if item.paused_why:
+        line.add("  " + _pause_words(view, item), Ink("slow"))
+    elif lowered(view, item):
+        line.add("  " + plain(item.admitted_why, 60), Ink("slow"))
     return line
+
+
+def _pause_words(view: RunView, item: EndpointState) -> str:
+    left = item.paused_until - view.now
+    how = f"rests {duration(left)}: " if left > 0 else "paused: "
+    return how + plain(item.paused_why, 80)
 
 
 def planned_workers(view: RunView, model: str) -> int:
@@ -100,9 +110,14 @@ def _values(view: RunView, item: EndpointState) -> dict[str, tuple[str, Ink]]:
 
 
 def quantiles(view: RunView, item: EndpointState) -> tuple[float | None, float | None]:
-    """p50 and p95 of the calls of the last five minutes, seconds."""
-    recent = [call for call in item.latencies if call[0] >= view.now - _WINDOW_S]
-    return quantile(recent, 0.5), quantile(recent, 0.95)
+    """p50 and p95 of the calls of the last five minutes, seconds; as of this second."""
+
+    def work() -> tuple[float | None, float | None]:
+        recent = [call for call in item.latencies if call[0] >= view.now - _WINDOW_S]
+        return quantile(recent, 0.5), quantile(recent, 0.95)
+
+    name = ("quantiles", item.model, item.endpoint, item.deployment)
+    return view.each_second(name, bool(item.latencies), work)
 
 
 def limited_per_min(view: RunView, item: EndpointState) -> int:
@@ -112,7 +127,12 @@ def limited_per_min(view: RunView, item: EndpointState) -> int:
 
 def _speed(view: RunView, item: EndpointState) -> str:
     """Tokens a second as a share of this endpoint's best; plain where no best is known."""
-    tokens = sum(number for at, number in item.tokens if at >= view.now - _MINUTE_S) / _MINUTE_S
+
+    def work() -> float:
+        return sum(number for at, number in item.tokens if at >= view.now - _MINUTE_S)
+
+    name = ("tokens", item.model, item.endpoint, item.deployment)
+    tokens = view.each_second(name, bool(item.tokens), work) / _MINUTE_S
     if item.best_tokens_per_s > 0:
         return f"{min(100.0, 100 * tokens / item.best_tokens_per_s):.0f}%"
     return f"{tokens:.0f} t/s" if tokens >= 1 else ""
@@ -122,20 +142,24 @@ def endpoint_summary(view: RunView, glyphs: Glyphs, cells: int) -> Line:
     """All endpoints on one line, the first ones whole: ``qwen 40 1.3s | o4-mini 30 of 50``."""
     line = Line()
     found = shown_endpoints(view)
-    for position, item in enumerate(found):
-        part = _short(view, item, glyphs)
+    parts = [_short(view, item, glyphs, plain(item.model, 40)) for item in found]
+    families = [plain(item.model.partition("-")[0], 12) for item in found]
+    if sum(part.width + 3 for part in parts) > cells and len(set(families)) == len(found):
+        pairs = zip(found, families, strict=True)
+        parts = [_short(view, item, glyphs, name) for item, name in pairs]
+    for position, part in enumerate(parts):
         more = len(found) - position - 1
         if line.width + part.width + 3 + (10 if more else 0) > cells and position:
-            line.add(f" {glyphs.divide} +{more + 1}: 2", DIM, "screen:2")
+            line.add(f" {glyphs.divide} {more + 1} more: 2", DIM, "screen:2")
             break
         line.add(f" {glyphs.divide} " if position else " ", EDGE).extend(part)
     return line
 
 
-def _short(view: RunView, item: EndpointState, glyphs: Glyphs) -> Line:
+def _short(view: RunView, item: EndpointState, glyphs: Glyphs, name: str) -> Line:
     p50, _ = quantiles(view, item)
     most = model_workers(view.state, item.model)
-    line = Line().add(pad(plain(item.model, 40), min(12, len(item.model)), more=glyphs.more), DIM)
+    line = Line().add(cut(name, 12, glyphs.more), DIM)
     line.add(f" {item.busy}", TEXT)
     if most != item.busy:
         line.add(f" of {most}", DIM)

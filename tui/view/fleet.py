@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from runner import plural
+from runner import WorkerState, plural, stalled_s
 from tui.runview import RunView
 from tui.view.board import board_head, board_line, strip_line
 from tui.view.cards import card_lines
@@ -10,6 +10,10 @@ from tui.view.layout import Layout, Shape, lay_out
 from tui.view.line import DIM, Ink, Line, rule
 from tui.view.look import Look, ordered, sign_of
 from tui.view.rows import rows_head, worker_row
+from tui.view.words import attempt_limit_s, ran_s
+
+_CALM = frozenset(("wait", "stream", "connect", "prepare", "tool", "code", "score", "idle"))
+"""Signs of workers whose row shows nothing but what `_row_of` looks at."""
 
 
 def places(view: RunView, look: Look, shape: Shape) -> list[int]:
@@ -56,10 +60,36 @@ def _row(
         worker = view.state.workers[at[index]]
         last = column == layout.columns - 1
         room = cells - line.width if last else layout.cell_width - 1
-        line.extend(worker_row(view, look, worker, room))
+        line.extend(_row_of(view, look, worker, room))
         if not last:
             line.add(" ")
     return line.fit(cells)
+
+
+def _row_of(view: RunView, look: Look, worker: WorkerState, cells: int) -> Line:
+    """`worker_row`; of a worker that is well, as it was if it would look the same."""
+    sign = sign_of(view, worker)
+    if sign not in _CALM:
+        return worker_row(view, look, worker, cells)
+    facts = (
+        sign,
+        worker.attempt_id,
+        worker.tool,
+        worker.model,
+        worker.turn,
+        worker.max_turns,
+        worker.last_latency_s,
+        int(ran_s(view, worker)),
+        int(stalled_s(worker, view.now)),
+        worker.worker == look.selected,
+        worker.attempt_id in look.marks,
+        look.glyphs.name,
+        cells,
+        len(view.state.workers),
+        attempt_limit_s(view, worker),
+    )
+    name = ("row", worker.worker)
+    return view.as_long_as(name, facts, lambda: worker_row(view, look, worker, cells))
 
 
 def _cards(
@@ -112,28 +142,31 @@ def fleet_head(
         title.add(f"   {words}" if words else "", DIM)
         if cells >= 110 and layout.shape == "board":
             title.add("    place = number", DIM)
-    right = Line().add("v ", Ink("text")).add(f"{layout.shape}  ", DIM)
+    right = Line().add("v ", Ink("text"), "key:view").add(f"{layout.shape}  ", DIM, "key:view")
     if layout.height > window[1] - window[0]:
         right = (
             Line()
             .add(f"lines {window[0] + 1}-{window[1]} of {layout.height}   ", DIM)
             .extend(right)
         )
-    right.add("/ ", Ink("text")).add("find", DIM)
+    if layout.shape in ("cards", "rows") and cells >= 60:
+        by = look.order + (", turned round" if look.backwards else "")
+        right.add("S ", Ink("text"), "key:sort").add(f"by {by}  ", DIM, "key:sort")
+    right.add("/ ", Ink("text"), "key:filter").add("find", DIM, "key:filter")
     heads = [rule(title, cells, look.glyphs.dash, right)]
     if layout.shape == "board":
         heads.append(board_head(layout).fit(cells))
     elif layout.shape == "rows":
-        heads.append(_rows_heads(view, layout, cells))
+        heads.append(_rows_heads(view, look, layout, cells))
     return heads
 
 
-def _rows_heads(view: RunView, layout: Layout, cells: int) -> Line:
+def _rows_heads(view: RunView, look: Look, layout: Layout, cells: int) -> Line:
     line = Line()
     for column in range(layout.columns):
         last = column == layout.columns - 1
         room = cells - line.width if last else layout.cell_width - 1
-        line.extend(rows_head(view, room))
+        line.extend(rows_head(view, look, room))
         if not last:
             line.add(" ")
     return line

@@ -40,17 +40,25 @@ def _shown(view: RunView, places: Sequence[Place], table: Sequence[Key]) -> list
     """The keys that do something here and now."""
     also = {name for place in places for name in _ALSO.get(place, ())}
     keys = [key for key in table if key.rank and (key.place in places or key.id in also)]
+    return counting(view, keys)
+
+
+def counting(view: RunView, keys: Iterable[Key]) -> list[Key]:
+    """Those of ``keys`` that do something in this kind of run, at this moment of it."""
     if view.kind == "home":
         return [key for key in keys if key.id in _AT_HOME]
-    return [key for key in keys if view.acting or not key.acts]
+    off = _NOT_REPLAYED if view.kind == "replay" else _ONLY_REPLAYED
+    return [key for key in keys if key.id not in off and (view.acting or not key.acts)]
 
 
 _ALSO: Final[Mapping[Place, tuple[str, ...]]] = {
-    "table": ("open", "filter"),
+    "table": ("open", "filter", "sort"),
     "results": ("retry",),
     "attempt": ("kill", "retry", "filter"),
 }
 """Keys of the fleet that do the same on other screens."""
+_ONLY_REPLAYED: Final = ("step", "slower", "faster")
+_NOT_REPLAYED: Final = ("mark", "start_engine")
 _AT_HOME: Final = ("open", "filter", "help", "leave")
 _SPELLED = 110
 """From so many cells on each screen has its name in the footer."""

@@ -23,6 +23,8 @@ from tui.text import cut, fitting, plain, resample, sparkline, wrap
 from tui.view.bars import shares_bar
 from tui.view.endpoints import endpoint_lines, endpoint_summary
 from tui.view.line import DIM, EDGE, HI, TEXT, Ink, Line, button
+from tui.view.look import in_trouble
+from tui.view.words import things
 
 _ROOMY = 100
 """From so many cells on, words are written out."""
@@ -66,7 +68,11 @@ def phone_totals(view: RunView, glyphs: Glyphs, cells: int) -> list[Line]:
 
 def say(view: RunView) -> Verdict:
     """The verdict on this moment."""
-    return verdict(view.state, view.now, view.engine)
+
+    def work() -> Verdict:
+        return verdict(view.state, view.now, view.engine, in_trouble(view))
+
+    return view.once("verdict", work)
 
 
 def _sign(said: Verdict) -> str:
@@ -99,11 +105,14 @@ def title_line(view: RunView, cells: int) -> Line:
     line.add(f" {duration(run_elapsed_s(state, view.now))}", TEXT)
     done, total = len(state.done), state.tasks_total
     share = f" {100 * done // max(1, total)}%"
-    if cells >= _ROOMY:
+    if things(view) == "calls":
+        # Nobody knows how many calls a script will make: there is no share and no end in sight.
+        line.add(gap).add(f"{done}", HI).add(f" {things(view, done)} ended", DIM)
+    elif cells >= _ROOMY:
         line.add(gap).add(f"{done}", HI).add(f" of {total} tasks", DIM).add(share, TEXT)
     else:
         line.add(gap).add(f"{done}/{total}", HI).add(share, TEXT)
-    left = eta_s(state, view.now)
+    left = eta_s(state, view.now) if things(view) == "tasks" else None
     if left and line.width + right.width + 22 <= cells:
         words = f"about {duration(left)} left" if left < 86400 * 9 else "more than a week left"
         line.add(gap + words, DIM)
@@ -161,7 +170,7 @@ def outcome_line(view: RunView, glyphs: Glyphs, cells: int) -> Line:
         )
         legend.add(words, Ink(name)).add(str(of(name, 0)), Ink("text"))
     legend.add(f"  {glyphs.divide}  ", EDGE)
-    ink = Ink("not_scored", bold=lost > 0)
+    ink = Ink("not_scored")
     legend.add("not scored ", ink, "screen:5").add(str(lost), ink, "screen:5").add(" ")
     parts = [(name, of(name, 0)) for name in ("passed", "partial", "failed")]
     parts += [("not_scored", lost), ("running", state.running_tasks)]
@@ -175,7 +184,9 @@ def totals_line(view: RunView, glyphs: Glyphs, cells: int) -> Line:
     state = view.state
     parts = [_saved(view, roomy=roomy)]
     rate = tasks_per_s(state, view.now) * 60
-    parts.append(Line().add(f"{rate:.1f}", TEXT).add(" tasks/min" if roomy else "/min", DIM))
+    parts.append(
+        Line().add(f"{rate:.1f}", TEXT).add(f" {things(view)}/min" if roomy else "/min", DIM)
+    )
     if roomy or state.tasks_total == 0:
         history = resample([p / max(1, busy) for _, p, busy in state.productive], 12)
         spark = Line().extend(_productive(view))

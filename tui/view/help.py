@@ -11,6 +11,7 @@ _PLACES: tuple[tuple[Place, str], ...] = (
     ("all", "Everywhere"),
     ("fleet", "Fleet and attempt"),
     ("attempt", "Attempt"),
+    ("table", "Lists"),
     ("endpoints", "Endpoints"),
     ("results", "Results"),
     ("report", "Report"),

@@ -2,7 +2,7 @@
 
 from runner import WorkerState, count, doing, duration, latency, stalled_s, why
 from tui.runview import RunView
-from tui.text import clock, plain
+from tui.text import clock, cut, plain
 from tui.view.bars import limit_bar
 from tui.view.line import DIM, EDGE, HI, TEXT, Ink, Line, button, rule
 from tui.view.look import Look, number, sign_of, tone
@@ -25,7 +25,7 @@ def inspector_lines(view: RunView, look: Look, cells: int, lines: int) -> list[L
     elif lines == 1:
         drawn = [buttons(view, worker, phone=True)]
     elif lines < 5:
-        drawn = [_short(view, worker, cells), buttons(view, worker)]
+        drawn = [_short(view, look, worker, cells), buttons(view, worker)]
     else:
         drawn = [_title(view, look, worker, cells)]
         drawn += _detail(view, look, worker, cells) if worker.busy else _idle(view)
@@ -52,7 +52,7 @@ def buttons(
     return line
 
 
-def _short(view: RunView, worker: WorkerState, cells: int) -> Line:
+def _short(view: RunView, look: Look, worker: WorkerState, cells: int) -> Line:
     line = Line().add(f" {number(view, worker.worker)} ", HI)
     if not worker.busy:
         return line.add("idle", DIM)
@@ -62,7 +62,7 @@ def _short(view: RunView, worker: WorkerState, cells: int) -> Line:
     state, ink = _state(view, worker)
     line.add(state + ": ", ink)
     words = why(view.state, worker, view.now) or doing(worker)
-    line.add(words[: max(0, cells - line.width - tail.width - 1)], TEXT)
+    line.add(cut(words, cells - line.width - tail.width - 1, look.glyphs.more), TEXT)
     if line.width + tail.width + len(by) + 5 <= cells:
         tail.add(f" by {by}", DIM)
     return line.to(cells - tail.width - 1).extend(tail)

@@ -4,9 +4,10 @@ Roles, not colours, so that a theme can change in mid-run and a view is compared
 may carry a target: what a click on it means.
 """
 
+from functools import lru_cache
 from typing import Final, NamedTuple
 
-from tui.text import cut, width
+from tui.text import MORE, cut, width
 
 
 class Ink(NamedTuple):
@@ -23,6 +24,11 @@ class Piece(NamedTuple):
     text: str
     ink: Ink
     target: str = ""
+
+
+@lru_cache(maxsize=1024)
+def _on(ink: Ink, background: str) -> Ink:
+    return ink._replace(bg=background)
 
 
 TEXT: Final = Ink("text")
@@ -47,6 +53,10 @@ class Line:
             self.width += len(text) if text.isascii() else width(text)
         return self
 
+    def whole(self, cells: int, text: str, ink: Ink = TEXT, target: str = "") -> "Line":
+        """Append ``text`` if the line then still fits ``cells``: half a word tells nothing."""
+        return self.add(text, ink, target) if self.width + width(text) <= cells else self
+
     def extend(self, other: "Line") -> "Line":
         """Append all pieces of ``other``."""
         self.pieces += other.pieces
@@ -70,10 +80,13 @@ class Line:
 
     def on(self, background: str) -> "Line":
         """The same line with every plain background replaced by ``background``."""
-        self.pieces = [
-            piece._replace(ink=piece.ink._replace(bg=background)) if piece.ink.bg == "bg" else piece
-            for piece in self.pieces
-        ]
+        if background != "bg":
+            self.pieces = [
+                Piece(piece.text, _on(piece.ink, background), piece.target)
+                if piece.ink.bg == "bg"
+                else piece
+                for piece in self.pieces
+            ]
         return self
 
     def faded(self) -> "Line":
@@ -82,6 +95,17 @@ class Line:
         line.pieces = [Piece(piece.text, DIM, piece.target) for piece in self.pieces]
         line.width = self.width
         return line
+
+    def ends_with(self, more: str) -> "Line":
+        """The same line with ``more``, one cell wide, where something was cut off.
+
+        `fit` does not know which characters are drawn; whoever paints the line does.
+        """
+        if more != MORE:
+            self.pieces = [
+                piece._replace(text=piece.text.replace(MORE, more)) for piece in self.pieces
+            ]
+        return self
 
     def target_at(self, column: int) -> str:
         """What a click at ``column`` means; empty for nothing."""

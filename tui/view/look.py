@@ -4,16 +4,17 @@ Apart from the `RunView` because two viewers of one run look at different things
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final, Literal
 
-from runner import WorkerState, elapsed_s, health, stalled_s, watch_of
+from runner import Trouble, WorkerState, elapsed_s, health, stalled_s, troubles, watch_of
 from tui.glyphs import UNICODE, Glyphs
 from tui.runview import RunView
 
 Mode = Literal["auto", "cards", "rows", "board", "strip"]
 MODES: Final[tuple[Mode, ...]] = ("cards", "rows", "board", "strip")
-SORTS: Final = ("number", "elapsed", "silent", "turn", "latency", "cost", "model", "task")
+SORTS: Final = ("number", "silent", "elapsed", "latency", "turn", "cost", "model", "task")
+"""What cards and rows can be ordered by; the key goes through them in this order."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,14 +70,42 @@ class Look:
     """Attempt ids, not workers: a mark never jumps to the attempt that comes next."""
     mode: Mode = "auto"
     only: Filter = field(default_factory=Filter)
+    sort: str = "number"
+    """One of `SORTS`; the filter's own ``sort:`` goes before it."""
+    backwards: bool = False
+
+    @property
+    def order(self) -> str:
+        """What cards and rows are ordered by."""
+        return self.only.sort or self.sort
+
+    def sort_by(self, name: str) -> None:
+        """Order by ``name``; the other way round where that is the order already."""
+        self.backwards = name == self.order and not self.backwards
+        self.sort = name
+        if self.only.sort:
+            self.only = replace(self.only, sort="")
 
 
 def sign_of(view: RunView, worker: WorkerState) -> str:
     """``stuck``, ``slow``, or the phase of a worker that is well: what its glyph shows."""
     if not worker.busy:
         return "idle"
-    how = health(worker, watch_of(view.state.plan, worker.model), view.now)
+    if view.standing:
+        how = unwell(view).get(worker.worker, "ok")
+    else:
+        how = health(worker, watch_of(view.state.plan, worker.model), view.now)
     return how if how != "ok" else worker.phase
+
+
+def in_trouble(view: RunView) -> list[Trouble]:
+    """All workers that do not get on, worst first."""
+    return view.once("troubles", lambda: troubles(view.state, view.now))
+
+
+def unwell(view: RunView) -> dict[int, str]:
+    """The health of workers that are not well, by number."""
+    return view.once("unwell", lambda: {t.worker.worker: t.health for t in in_trouble(view)})
 
 
 def tone(sign: str) -> tuple[str, str]:
@@ -98,14 +127,16 @@ def number(view: RunView, worker: int) -> str:
 
 
 def ordered(view: RunView, look: Look) -> list[int]:
-    """The workers that cards and rows list: those the filter lets through, in its order."""
+    """The workers that cards and rows list: those the filter lets through, in the order chosen."""
     workers = view.state.workers
-    if not look.only.source:
-        return list(range(len(workers)))
-    chosen = [w for w in workers if look.only.lets(w, sign_of(view, w))]
-    if look.only.sort in _KEYS:
-        chosen.sort(key=lambda worker: _KEYS[look.only.sort](worker, view.now))
-    return [worker.worker for worker in chosen]
+    if not look.only.source and look.order == "number":
+        places = range(len(workers))
+        return list(reversed(places)) if look.backwards else list(places)
+    chosen = [w for w in workers if not look.only.source or look.only.lets(w, sign_of(view, w))]
+    if look.order in _KEYS:
+        chosen.sort(key=lambda worker: _KEYS[look.order](worker, view.now))
+    numbers = [worker.worker for worker in chosen]
+    return numbers[::-1] if look.backwards else numbers
 
 
 _KEYS: Final[dict[str, Callable[[WorkerState, float], Any]]] = {

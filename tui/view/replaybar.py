@@ -52,7 +52,10 @@ def _orders(view: RunView, cells: int) -> Line:
     if cells >= _NAMES_FROM:
         line.add(plain(view.state.run_id, 16) + "  ", DIM)
     line.add(clock(view.now), Ink("hi", bold=True))
+    read = view.timeline.read if view.timeline else 0.0
     line.add(f" ({duration(gone)} of {duration(whole)})  ", DIM)
+    if read < 1.0:
+        line.add(f"reading {read:.0%}  ", DIM)
     line.add(speed_words(position.speed), Ink("accent"))
     line.add("  ")
     middle = "pause" if position.playing else "play"

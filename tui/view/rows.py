@@ -1,6 +1,6 @@
 """Rows: a line for each worker, with what it does and for how long it has been silent."""
 
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from runner import (
     WorkerState,
@@ -9,11 +9,14 @@ from runner import (
     stalled_s,
 )
 from tui.runview import RunView
-from tui.text import pad, plain
+from tui.text import Align, pad, plain
 from tui.view.bars import limit_bar
 from tui.view.line import DIM, HI, Ink, Line
 from tui.view.look import Look, number, sign_of, tone
 from tui.view.words import attempt_limit_s, ran_s, short_doing, task_name, turn, why_words
+
+_WHY_FROM: Final = 14
+"""In fewer cells a reason is no more than its first word: what it is at says as much."""
 
 
 class Columns(NamedTuple):
@@ -32,14 +35,32 @@ def columns(cells: int) -> Columns:
     return Columns(15, 8, 6, 5) if cells < 110 else Columns(22, 14, 7, 8)
 
 
-def rows_head(view: RunView, cells: int) -> Line:
-    """Heads of the columns, placed as `worker_row` places them."""
+def rows_head(view: RunView, look: Look, cells: int) -> Line:
+    """Heads of the columns, placed as `worker_row` places them; a click orders by one."""
     at = columns(cells)
-    line = Line().add("   " + " " * len(number(view, 0)) + " ").add(pad("task", at.task + 1), DIM)
-    line.add(pad("model", at.model), DIM).add(" " + pad("turn", at.turn, "right") + " ", DIM)
-    line.add(pad("of limit", at.bar + 7, "right"), DIM).add(pad("call", 6, "right"), DIM)
-    line.add(" " + pad("silent", 6, "right"), DIM).add("  doing", DIM)
-    return line.fit(cells)
+    line = Line().add("  ").extend(_head(look, "", "number", len(number(view, 0)) + 2))
+    line.extend(_head(look, "task", "task", at.task + 1)).extend(
+        _head(look, "model", "model", at.model)
+    )
+    line.extend(_head(look, "turn", "turn", at.turn + 1, "right")).add(" ")
+    line.extend(_head(look, "of limit", "elapsed", at.bar + 7, "right"))
+    line.extend(_head(look, "call", "latency", 6, "right"))
+    line.extend(_head(look, "silent", "silent", 7, "right"))
+    return line.add("  doing", DIM).fit(cells)
+
+
+def _head(look: Look, words: str, name: str, cells: int, align: Align = "left") -> Line:
+    """One head; the one that the rows are ordered by carries an arrow where it has room."""
+    chosen = look.order == name
+    if not cells:
+        return Line()
+    plain_order = name == "number" and not look.backwards
+    arrow = look.glyphs.up if look.backwards else look.glyphs.down
+    sign = arrow if chosen and not plain_order else ""
+    more = sign if len(words) + len(sign) <= cells else ""
+    ink = HI if chosen and name != "number" else DIM
+    text = more + words if align == "right" else words + more
+    return Line().add(pad(text, cells, align), ink, f"sort:{name}")
 
 
 def worker_row(view: RunView, look: Look, worker: WorkerState, cells: int) -> Line:
@@ -55,14 +76,16 @@ def worker_row(view: RunView, look: Look, worker: WorkerState, cells: int) -> Li
     line.add(" " + number(view, worker.worker) + " ", Ink("hi" if selected else "dim"))
     if not worker.busy:
         return line.add("idle", DIM).on(ground).fit(cells, Ink("text", ground))
-    task = pad(task_name(worker), at.task, more=look.glyphs.more)
+    task = pad(task_name(worker, at.task), at.task, more=look.glyphs.more)
     line.add(task, name).add(" ")
     line.add(pad(plain(worker.model, 40), at.model, more=look.glyphs.more), DIM)
     line.add(" " + pad(turn(worker), at.turn, "right"), name).add(" ")
     _times(line, view, look, worker, fg, at.bar)
     line.add("  ")
-    words = why_words(view, worker) if sign in ("stuck", "slow", "backoff") else ""
-    line.add(pad(words or short_doing(worker), cells - line.width, more=look.glyphs.more), Ink(fg))
+    room = cells - line.width
+    told = sign in ("stuck", "slow", "backoff") and room >= _WHY_FROM
+    words = why_words(view, worker) if told else ""
+    line.add(pad(words or short_doing(worker), room, more=look.glyphs.more), Ink(fg))
     return line.on(ground).fit(cells, Ink("text", ground))
 
 

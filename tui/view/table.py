@@ -5,7 +5,7 @@ for one by one, so a list of 100,000 costs what its visible part costs.
 """
 
 from collections.abc import Sequence
-from typing import NamedTuple, Protocol
+from typing import Final, NamedTuple, Protocol
 
 from tui.glyphs import Glyphs
 from tui.text import Align, pad
@@ -26,6 +26,27 @@ class Column(NamedTuple):
     align: Align = "left"
     drop: int = 0
     least: int = 12
+
+
+_LEAST_CELLS: Final = 8
+
+
+class Order(NamedTuple):
+    """What a list is ordered by: the ``place`` of a column, -1 for as it comes."""
+
+    place: int = -1
+    backwards: bool = False
+    among: tuple[int, ...] = ()
+    """Columns that there is an order by."""
+
+    def by(self, place: int, columns: Sequence[Column]) -> "Order":
+        """Ordered by that column; the other way round where it is ordered by it already.
+
+        Numbers, which stand at the right, begin with the largest.
+        """
+        if place == self.place:
+            return self._replace(backwards=not self.backwards)
+        return self._replace(place=place, backwards=place >= 0 and columns[place].align == "right")
 
 
 class Rows(Protocol):
@@ -58,7 +79,10 @@ def cell(text: str, ink: Ink = TEXT) -> Cell:
 
 
 def fit_columns(columns: Sequence[Column], cells: int) -> list[tuple[int, int]]:
-    """(place, width) of the columns that have room; the flexible one takes what is left."""
+    """(place, width) of the columns that have room; the flexible one takes what is left.
+
+    Where nothing more can be dropped, as on a phone, it gives way down to `_LEAST_CELLS`.
+    """
     kept = list(range(len(columns)))
     while len(kept) > 1 and _least(columns, kept) > cells:
         last = max(kept, key=lambda place: (columns[place].drop, place))
@@ -66,7 +90,10 @@ def fit_columns(columns: Sequence[Column], cells: int) -> list[tuple[int, int]]:
             break
         kept.remove(last)
     spare = cells - _least(columns, kept)
-    return [(place, columns[place].cells or columns[place].least + max(0, spare)) for place in kept]
+    return [
+        (place, columns[place].cells or max(_LEAST_CELLS, columns[place].least + spare))
+        for place in kept
+    ]
 
 
 def _least(columns: Sequence[Column], kept: Sequence[int]) -> int:
@@ -90,13 +117,14 @@ def table_lines(
     cells: int,
     lines: int,
     glyphs: Glyphs,
+    order: Order = Order(),  # noqa: B008  # a tuple never changes
 ) -> list[Line]:
-    """The heads and ``lines - 1`` rows from ``top`` on. Row N has the target ``row:N``."""
+    """The heads and ``lines - 1`` rows from ``top`` on.
+
+    Row N has the target ``row:N``, the head of column N ``sort:N`` if there is an order by it.
+    """
     fitted = fit_columns(columns, cells)
-    head = Line().add(" ")
-    for place, size in fitted:
-        head.add(pad(columns[place].head, size, columns[place].align, glyphs.more) + " ", DIM)
-    drawn = [head.fit(cells)]
+    drawn = [_heads(columns, fitted, order, glyphs).fit(cells)]
     for place in range(top, min(len(rows), top + lines - 1)):
         line = _row(columns, fitted, rows.row(place), place, glyphs)
         if place == selected:
@@ -105,6 +133,24 @@ def table_lines(
         drawn.append(line.fit(cells, Ink("text", "select" if place == selected else "bg")))
     drawn += [Line().fit(cells) for _ in range(lines - len(drawn))]
     return drawn[:lines]
+
+
+def _heads(
+    columns: Sequence[Column], fitted: Sequence[tuple[int, int]], order: Order, glyphs: Glyphs
+) -> Line:
+    """The heads; the one that the list is ordered by carries an arrow in the gap behind it."""
+    line = Line().add(" ")
+    for place, size in fitted:
+        column = columns[place]
+        chosen = place == order.place
+        sign = (glyphs.down if order.backwards else glyphs.up) if chosen else ""
+        ink = HI if chosen else DIM
+        if column.align == "right":
+            words = pad(column.head, size, "right", glyphs.more) + (sign or " ")
+        else:
+            words = pad(f"{column.head}{sign}", size + 1, more=glyphs.more)
+        line.add(words, ink, f"sort:{place}" if place in order.among else "")
+    return line
 
 
 def _row(

@@ -1,9 +1,11 @@
 """The list of workers that do not get on, worst first: what, for how long, why, what ends it."""
 
-from runner import Trouble, doing, duration, troubles
+from typing import Final
+
+from runner import Trouble, doing, duration
 from tui.runview import RunView
 from tui.text import pad, plain
-from tui.view.line import DIM, HI, Ink, Line, rule
+from tui.view.line import DIM, EDGE, HI, Ink, Line, rule
 from tui.view.look import Look, number, tone
 from tui.view.words import ends, short_doing, task_name, turn, why_words
 
@@ -20,6 +22,8 @@ def trouble_lines(
     if lines <= 0:
         return []
     rows = lines - 1
+    first = _window(look, found, rows)
+    shown = found[first : first + rows]
     ended = view.state.status in ("finished", "stopped")
     title = Line().add("TROUBLE ", Ink("hi", bold=True))
     title.add(str(len(found)), Ink("stuck" if found else "dim", bold=bool(found)))
@@ -27,17 +31,35 @@ def trouble_lines(
         words = "every worker gets on" if view.state.owner else "no worker has a task"
         title.add("   the run has ended" if ended else f"   {words}", DIM)
     elif len(found) > rows:
-        title.add(f"   worst {rows}, n shows the next" if cells >= 60 else "", DIM)
-    right = Line().add("ends by itself", DIM) if found else None
-    drawn = [rule(title, cells, look.glyphs.dash, right)]
+        title.add(f", worst {rows}" if cells >= 110 else "", DIM)
+    drawn = [
+        _heads(title, cells, look.glyphs.dash) if shown else rule(title, cells, look.glyphs.dash)
+    ]
     if ended and rows > 1:
         drawn += [_afterwards(cells)]
     row = _wide if cells >= 110 else _row if cells >= 72 else _narrow
-    first = _window(look, found, rows)
-    shown = found[first : first + rows]
     drawn += [_ground(row(view, look, item, cells), look, item, cells) for item in shown]
     drawn += [Line().fit(cells) for _ in range(lines - len(drawn))]
     return drawn
+
+
+_HEADS: Final = (
+    (110, ((25, "model"), (40, "turn"), (47, "doing"), (59, "silent"), (67, "why"))),
+    (72, ((21, "model"), (29, "turn"), (35, "silent"), (42, "why"))),
+)
+"""From so many cells on: columns of `_wide` and `_row`, and what stands in them."""
+
+
+def _heads(title: Line, cells: int, dash: str) -> Line:
+    """The heading of the list, the heads of its columns in it."""
+    line = Line().add(dash * 2 + " ", EDGE).extend(title).add(" ", EDGE)
+    for least, heads in _HEADS:
+        if cells >= least:
+            for column, words in heads:
+                line.to(column - 1, EDGE, dash).to(column, DIM).add(f"{words} ", DIM)
+            break
+    tail = Line().add(" ends by itself ", DIM).add(dash, EDGE)
+    return line.to(cells - tail.width, EDGE, dash).extend(tail).fit(cells)
 
 
 def _afterwards(cells: int) -> Line:
@@ -58,7 +80,9 @@ def _window(look: Look, found: list[Trouble], rows: int) -> int:
 
 def _ground(line: Line, look: Look, item: Trouble, cells: int) -> Line:
     selected = item.worker.worker == look.selected
-    ground = "select" if selected else "bg"
+    _, ground = tone(sign(item))
+    if ground != "stuck_bg":
+        ground = "select" if selected else "bg"
     line = line.on(ground).fit(cells, Ink("text", ground))
     target = f"worker:{item.worker.worker}"
     line.pieces = [piece._replace(target=piece.target or target) for piece in line.pieces]
@@ -92,7 +116,7 @@ def _wide(view: RunView, look: Look, item: Trouble, cells: int) -> Line:
     worker, more = item.worker, look.glyphs.more
     fg, _ = tone(sign(item))
     line = _lead(view, look, item)
-    line.add(pad(task_name(worker), 17, more=more) + " ", Ink("text"))
+    line.add(pad(task_name(worker, 17), 17, more=more) + " ", Ink("text"))
     line.add(pad(plain(worker.model, 40), 12, more=more), DIM)
     line.add(pad(turn(worker), 7, "right"), Ink("text"))
     line.add("   " + pad(doing(worker), 11, more=more), Ink("text"))
@@ -108,7 +132,7 @@ def _row(view: RunView, look: Look, item: Trouble, cells: int) -> Line:
     worker, more = item.worker, look.glyphs.more
     fg, _ = tone(sign(item))
     line = _lead(view, look, item)
-    line.add(pad(task_name(worker), 13, more=more) + " ", Ink("text"))
+    line.add(pad(task_name(worker, 13), 13, more=more) + " ", Ink("text"))
     line.add(pad(plain(worker.model, 40), 7, more=more) + " ", DIM)
     line.add(pad(turn(worker), 5, "right") + " ", Ink("text"))
     left, by = _ending(view, item, short=True)
@@ -127,7 +151,7 @@ def _narrow(view: RunView, look: Look, item: Trouble, cells: int) -> Line:
     tail = Line().add(f" {left}", Ink("hi")).add(f" {by}" if by != "goes on" else " again", DIM)
     line.add(short_doing(worker)[:10], Ink("text")).add(f" {_silence(item)}", Ink(fg, bold=True))
     room = cells - line.width - tail.width
-    line.add(pad(" " + task_name(worker), room, more=more), DIM)
+    line.add(pad(" " + task_name(worker, room - 1), room, more=more), DIM)
     return line.extend(tail)
 
 
@@ -136,8 +160,3 @@ def _silence(item: Trouble) -> str:
     return (
         "" if item.worker.phase == "backoff" and item.health == "ok" else duration(item.stalled_s)
     )
-
-
-def in_trouble(view: RunView) -> list[Trouble]:
-    """All of them, worst first."""
-    return troubles(view.state, view.now)

@@ -1,5 +1,6 @@
 """Small phrases that several views share: a worker's turn, its limits, what comes after its end."""
 
+from functools import lru_cache
 from typing import Final
 
 from runner import (
@@ -13,10 +14,23 @@ from runner import (
     why,
 )
 from tui.runview import RunView
-from tui.text import plain
+from tui.text import clock, plain, width
 
 NO_RUN: Final = "open a run first: arrows and enter"
 """What keys of a run say while there is only the list of runs."""
+
+
+def until_words(view: RunView) -> str:
+    """``up to 12:05:07`` in a replay, whose lists know of nothing later; empty in a live run."""
+    return f"up to {clock(view.now)}" if view.kind == "replay" else ""
+
+
+def things(view: RunView, number: int | None = None) -> str:
+    """What is counted: ``tasks``; ``calls`` of a script that is only watched. One is singular."""
+    plan = view.state.plan
+    word = "call" if plan is not None and plan.is_wrap else "task"
+    return word if number == 1 else word + "s"
+
 
 PHASE_SHORT: Final = {
     "backoff": "back-off",
@@ -32,13 +46,24 @@ PHASE_SHORT: Final = {
 
 
 def why_words(view: RunView, worker: WorkerState) -> str:
-    """`why`, without what stands beside it anyway: when a back-off ends."""
-    return why(view.state, worker, view.now).partition(", next in ")[0]
+    """`why`, without what stands beside it anyway: when a back-off ends. As of this second."""
+    facts = (worker.attempt_id, worker.phase, worker.since_at, worker.sign_at, worker.sampled_at)
+    words = view.each_second(
+        ("why", worker.worker), facts, lambda: why(view.state, worker, view.now)
+    )
+    return words.partition(", next in ")[0]
 
 
-def task_name(worker: WorkerState) -> str:
-    """The task's id without the model, which has a column of its own: ``id key=value ...``."""
-    name, _, rest = worker.task_id.partition("@")
+def task_name(worker: WorkerState, cells: int = 80) -> str:
+    """The task of a worker, see `task_words`; only its name where there is no room for labels."""
+    words = task_words(worker.task_id)
+    return words if width(words) <= cells else plain(worker.task_id.partition("@")[0], 80)
+
+
+@lru_cache(maxsize=8192)
+def task_words(task_id: str) -> str:
+    """A task's id without the model, which has a column of its own: ``id value ...``."""
+    name, _, rest = task_id.partition("@")
     labels = " ".join(part.partition("=")[2] or part for part in rest.split("/")[1:])
     return plain(f"{name} {labels}" if labels else name, 80)
 

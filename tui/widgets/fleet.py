@@ -1,7 +1,7 @@
 """The fleet: one widget for 1 to 4,096 workers, whatever the shape."""
 
 from textual.events import Click, Resize
-from textual.geometry import Region, Size
+from textual.geometry import Size
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
@@ -11,6 +11,7 @@ from tui.view.fleet import fleet_layout, fleet_lines, places
 from tui.view.layout import Layout, Shape
 from tui.view.line import Line
 from tui.view.look import Look
+from tui.widgets.bars import plain_scrollbar
 from tui.widgets.lines import Clicked, painter, to_strip
 
 
@@ -46,6 +47,10 @@ class Fleet(ScrollView, can_focus=False):
         self._first = -1
         self._palette: Palette | None = None
         self.fade = False
+
+    def on_mount(self) -> None:
+        """Its scrollbar is made of the characters in use."""
+        plain_scrollbar(self)
 
     @property
     def grid(self) -> Layout:
@@ -87,7 +92,7 @@ class Fleet(ScrollView, can_focus=False):
             self._lines[y] = lines[y]
             self._strips[y] = None
         if changed:
-            self.refresh(*(Region(0, y, self.size.width, 1) for y in changed))
+            painter(self).wire_lines(self, changed)
 
     def render_line(self, y: int) -> Strip:
         """One line in sight."""
@@ -99,7 +104,9 @@ class Fleet(ScrollView, can_focus=False):
         strip = self._strips[y]
         if strip is None:
             strip = self._strips[y] = to_strip(self._lines[y], painter(self).palette)
-        return strip.adjust_cell_length(width, self.rich_style)
+        if strip.cell_length != width:
+            strip = strip.adjust_cell_length(width, self.rich_style)
+        return strip
 
     def watch_scroll_y(self, old_value: float, new_value: float) -> None:
         """Scrolled: other lines are in sight."""

@@ -9,7 +9,6 @@ from typing import Protocol, cast
 
 from rich.segment import Segment
 from textual.events import Click, Resize
-from textual.geometry import Region
 from textual.message import Message
 from textual.strip import Strip
 from textual.widget import Widget
@@ -27,6 +26,10 @@ class Painter(Protocol):
     glyphs: Glyphs
     key_table: Sequence[Key]
     """The keys, with those of the user's config in place."""
+
+    def wire_lines(self, widget: Widget, lines: Sequence[int]) -> None:
+        """Show these lines of ``widget``, which fill it from edge to edge."""
+        ...
 
 
 def painter(widget: Widget) -> Painter:
@@ -64,7 +67,8 @@ class LinesWidget(Widget):
         width, height = self.size
         if not width or not height:
             return
-        lines = self.draw(width, height)
+        more = painter(self).glyphs.more
+        lines = [line.ends_with(more) for line in self.draw(width, height)]
         palette = painter(self).palette
         if palette is not self._palette or len(lines) != len(self._lines):
             self._palette = palette
@@ -77,7 +81,7 @@ class LinesWidget(Widget):
             self._lines[y] = lines[y]
             self._strips[y] = None
         if changed:
-            self.refresh(*(Region(0, y, width, 1) for y in changed))
+            painter(self).wire_lines(self, changed)
 
     def render_line(self, y: int) -> Strip:
         """One line as Textual wants it."""

@@ -7,7 +7,7 @@ from textual.message import Message
 
 from tui.glyphs import Glyphs
 from tui.view.line import Line
-from tui.view.table import Column, ListOf, Rows, first_row, table_lines
+from tui.view.table import Column, ListOf, Order, Rows, first_row, table_lines
 from tui.widgets.lines import LinesWidget, painter
 
 WHEEL_ROWS = 3
@@ -21,9 +21,10 @@ class TableView(LinesWidget):
     class Moved(Message):
         """The pointer went to another row."""
 
-    def __init__(self, columns: Sequence[Column]) -> None:
+    def __init__(self, columns: Sequence[Column], order: Order) -> None:
         super().__init__("table")
         self.columns = columns
+        self.order = order
         self.rows: Rows = ListOf(())
         self.selected = -1
         self.top = 0
@@ -56,6 +57,7 @@ class TableView(LinesWidget):
             cells=width,
             lines=height,
             glyphs=glyphs,
+            order=self.order,
         )
 
     def on_mouse_scroll_down(self, _event: MouseScrollDown) -> None:

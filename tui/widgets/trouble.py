@@ -2,8 +2,8 @@
 
 from tui.runview import RunView
 from tui.view.line import Line
-from tui.view.look import Look
-from tui.view.trouble import in_trouble, trouble_lines
+from tui.view.look import Look, in_trouble
+from tui.view.trouble import trouble_lines
 from tui.widgets.lines import LinesWidget
 
 

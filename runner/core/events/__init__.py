@@ -36,7 +36,6 @@ from runner.core.events.attempts import (
 from runner.core.events.base import Event
 from runner.core.events.codec import (
     EVENT_TYPES,
-    AnyEvent,
     BadLineError,
     Unknown,
     decode,
@@ -45,6 +44,7 @@ from runner.core.events.codec import (
 )
 from runner.core.events.hosts import (
     HostDraining,
+    HostExamined,
     HostFroze,
     HostGone,
     HostOverloaded,
@@ -89,7 +89,6 @@ from runner.core.events.storage import (
 __all__ = [
     "EVENT_TYPES",
     "AdmissionChanged",
-    "AnyEvent",
     "AttemptEnded",
     "AttemptRunning",
     "AttemptScoring",
@@ -108,6 +107,7 @@ __all__ = [
     "Event",
     "FirstByte",
     "HostDraining",
+    "HostExamined",
     "HostFroze",
     "HostGone",
     "HostOverloaded",

@@ -1,135 +1,25 @@
 """How an event is a line of the log, and a line an event."""
 
-from typing import Final
+from typing import Final, Union
 
 import msgspec
 from msgspec import Struct
 
-from runner.core.events.attempts import (
-    AttemptEnded,
-    AttemptRunning,
-    AttemptScoring,
-    AttemptStarted,
-    BackedOff,
-    CallEnded,
-    CallStarted,
-    ChildChanged,
-    FirstByte,
-    KillOrdered,
-    KillRequested,
-    LateDropped,
-    Logged,
-    LoopSeen,
-    MessageAdded,
-    RungReached,
-    Sampled,
-    TaskQueued,
-    ToolEnded,
-    ToolStarted,
-    TurnEnded,
-    TurnStarted,
-)
+from runner.core.events import attempts, hosts, pulse, run, storage
 from runner.core.events.base import Event
-from runner.core.events.hosts import (
-    HostDraining,
-    HostFroze,
-    HostGone,
-    HostOverloaded,
-    HostRecovered,
-    HostStarted,
-    HostStarting,
-    ZygoteGone,
-)
-from runner.core.events.pulse import (
-    Pulse,
-)
-from runner.core.events.run import (
-    ClockJumped,
-    DrainStarted,
-    EngineLagged,
-    EngineStarted,
-    Notified,
-    PlanChanged,
-    RunEnded,
-    RunPaused,
-    RunUnpaused,
-    StopRequested,
-    ViewerChanged,
-    WorkersChanged,
-)
-from runner.core.events.storage import (
-    AdmissionChanged,
-    EndpointPaused,
-    EndpointUnpaused,
-    LogFailed,
-    PartsCompacted,
-    PartsFailed,
-    RowsFailed,
-    RowsFound,
-    RowsRecovered,
-    RowsWritten,
-)
 from runner.core.text import encodable
 
-AnyEvent = (
-    EngineStarted
-    | RunPaused
-    | RunUnpaused
-    | DrainStarted
-    | StopRequested
-    | RunEnded
-    | WorkersChanged
-    | PlanChanged
-    | EngineLagged
-    | ClockJumped
-    | ViewerChanged
-    | Notified
-    | HostStarting
-    | HostStarted
-    | HostFroze
-    | HostRecovered
-    | HostDraining
-    | HostGone
-    | ZygoteGone
-    | HostOverloaded
-    | AttemptStarted
-    | AttemptRunning
-    | AttemptScoring
-    | CallStarted
-    | FirstByte
-    | CallEnded
-    | BackedOff
-    | TurnStarted
-    | TurnEnded
-    | ToolStarted
-    | ToolEnded
-    | MessageAdded
-    | Logged
-    | ChildChanged
-    | Sampled
-    | LoopSeen
-    | KillRequested
-    | KillOrdered
-    | RungReached
-    | AttemptEnded
-    | TaskQueued
-    | LateDropped
-    | AdmissionChanged
-    | EndpointPaused
-    | EndpointUnpaused
-    | RowsWritten
-    | RowsFound
-    | PartsCompacted
-    | PartsFailed
-    | RowsFailed
-    | RowsRecovered
-    | LogFailed
-    | Pulse
+EVENT_TYPES: Final[tuple[type[Event], ...]] = tuple(
+    kind
+    for module in (run, hosts, attempts, storage, pulse)
+    for kind in vars(module).values()
+    if isinstance(kind, type) and issubclass(kind, Event) and kind is not Event
 )
-
-EVENT_TYPES: Final[tuple[type[Event], ...]] = AnyEvent.__args__
+"""Each event that is declared beside this module is a line that can be read."""
 _encode = msgspec.json.Encoder().encode
-_decoder: msgspec.json.Decoder[AnyEvent] = msgspec.json.Decoder(AnyEvent)
+_decoder: msgspec.json.Decoder[Event] = msgspec.json.Decoder(
+    Union[EVENT_TYPES]  # noqa: UP007 - a tuple has no other form
+)
 
 
 class _Head(Struct, tag=False):

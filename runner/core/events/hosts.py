@@ -25,6 +25,19 @@ class HostFroze(Event):
     silent_s: float
 
 
+class HostExamined(Event):
+    """What a look at a frozen host from outside found, long before it is judged.
+
+    The thread of ``worker`` holds the GIL at ``frame``, so nobody else in there can run; -1 if that
+    is not the reason. ``stopped``: a signal or a debugger stopped the whole process.
+    """
+
+    host: int
+    worker: int = -1
+    frame: str = ""
+    stopped: bool = False
+
+
 class HostRecovered(Event):
     """A frozen host sent a message again."""
 

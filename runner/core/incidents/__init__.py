@@ -2,17 +2,17 @@
 
 Apart from the state because a screen of the present needs none of it: episodes are made when
 somebody asks for the past (`incidents`, the marks of a replay). One pass beside the fold: each
-event is observed with the state as it was *before* the event.
+event is observed with the state as it was *before* the event, its ``seq`` and ``at`` aside.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Final
 
 from runner.core import events as ev
 from runner.core.incidents.looks import LOOKS
 from runner.core.incidents.model import Incident, IncidentKind, incident_words
 from runner.core.incidents.notes import Notes, hang
-from runner.core.state.fold import apply
+from runner.core.state.fold import fold
 from runner.core.state.model import State
 
 STORM: Final = 5
@@ -20,16 +20,18 @@ STORM: Final = 5
 
 
 class Incidents:
-    """Collects episodes: `observe` each event before it is applied, then ask `episodes`."""
+    """Collects episodes: fold what is `observed`, then ask `episodes`."""
 
     def __init__(self) -> None:
         self._notes = Notes()
 
-    def observe(self, state: State, event: ev.Event) -> None:
-        """Take note of ``event``; ``state`` is the one before it."""
-        look = LOOKS.get(type(event))
-        if look is not None:
-            look(self._notes, state, event)
+    def observed(self, events: Iterable[ev.Event], state: State) -> Iterator[ev.Event]:
+        """Hand ``events`` to the `fold` into ``state``, taking note of each just before it."""
+        notes, looks = self._notes, LOOKS.get
+        for event in events:
+            if (look := looks(type(event))) is not None:
+                look(notes, state, event)
+            yield event
 
     def episodes(self, state: State, now: float) -> list[Incident]:
         """All episodes, oldest first; hangs that go on at ``now``, in ``state``, among them."""
@@ -53,9 +55,7 @@ class Incidents:
 def incidents(events: Iterable[ev.Event]) -> list[Incident]:
     """All episodes of a log, oldest first."""
     state, collector = State(), Incidents()
-    for event in events:
-        collector.observe(state, event)
-        apply(state, event)
+    fold(collector.observed(events, state), state)
     return collector.episodes(state, state.at)
 
 

@@ -21,9 +21,9 @@ def _owner(state: State, attempt_id: str) -> WorkerState | None:
 
 
 def _progress(notes: Notes, state: State, event: Any) -> None:
-    worker = _owner(state, event.attempt_id)
-    if worker is not None:
-        notes.moved(state, worker, event.at)
+    number = state.owner.get(event.attempt_id)
+    if number is not None:
+        notes.moved(state, state.workers[number], event.at)
 
 
 def _call_started(notes: Notes, _state: State, event: ev.CallStarted) -> None:

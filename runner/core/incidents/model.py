@@ -38,8 +38,10 @@ class Incident(Struct, kw_only=True):
 def incident_words(item: Incident) -> str:
     """``hang, 14 workers, azure-us first byte, 14 ended by limit, 12 ran again``."""
     what = _WHAT_WORDS.get(item.what, item.what)
-    place = " ".join(one_line(part, 60) for part in (item.where, what) if part)
-    parts = [_KIND_WORDS[item.kind]]
+    numbered = item.kind == "process" and item.where.isdecimal()
+    where = "" if numbered else item.where
+    place = " ".join(one_line(part, 60) for part in (where, what) if part)
+    parts = [_KIND_WORDS[item.kind] + (f" {item.where}" if numbered else "")]
     if item.workers:
         parts.append(plural(len(item.workers), "worker"))
     if item.kind == "rate_limit":
@@ -48,7 +50,7 @@ def incident_words(item: Incident) -> str:
         parts.append(place)
     if item.by_limit:
         parts.append(f"{item.by_limit} ended by limit")
-    if item.by_hand:
+    if item.by_hand and item.kind != "kill":
         parts.append(f"{item.by_hand} ended by hand")
     if item.recovered:
         parts.append(f"{item.recovered} went on by themselves")

@@ -52,18 +52,16 @@ class Notes:
 
         A back-off that was ordered does not count.
         """
-        since = max(worker.progress_at, worker.started_at, worker.backoff_until)
-        return at - since >= self._threshold(state, worker.model)
-
-    def _threshold(self, state: State, model: str) -> float:
-        """Remembered per plan: this is asked for nearly every event of a log."""
         if state.plan is not self._plan:
             self._plan = state.plan
             self._stuck_after.clear()
-        found = self._stuck_after.get(model)
-        if found is None:
-            found = self._stuck_after[model] = watch_of(state.plan, model).stuck_after
-        return found
+        threshold = self._stuck_after.get(worker.model)
+        if threshold is None:
+            threshold = watch_of(state.plan, worker.model).stuck_after
+            self._stuck_after[worker.model] = threshold
+        if at - worker.progress_at < threshold:
+            return False  # as nearly always: this is asked for half the events of a log
+        return at - max(worker.started_at, worker.backoff_until) >= threshold
 
     def moved(self, state: State, worker: WorkerState, at: float) -> None:
         """The worker made progress at ``at``: was it stuck until then?"""

@@ -18,6 +18,7 @@ from runner.core.messages.frames import (
 )
 from runner.core.messages.orders import (
     EngineMessage,
+    Hold,
     Kill,
     Quit,
     Run,
@@ -38,6 +39,7 @@ from runner.core.messages.reports import (
     FirstByte,
     Hello,
     HostMessage,
+    KeyLearned,
     Log,
     RungReached,
     Running,
@@ -68,7 +70,9 @@ __all__ = [
     "FirstByte",
     "GarbledFrameError",
     "Hello",
+    "Hold",
     "HostMessage",
+    "KeyLearned",
     "Kill",
     "Log",
     "Message",

@@ -57,6 +57,12 @@ class Share(Message):
     in_flight: int
 
 
+class Hold(Message):
+    """Whether a wrapped script's new requests wait: the run is paused. Open ones go on."""
+
+    on: bool
+
+
 class Stacks(Message):
     """Ask for the Python stacks of all slots; answered by `StacksTaken` with the same ``id``."""
 
@@ -67,4 +73,4 @@ class Quit(Message):
     """Leave. End of file means the same."""
 
 
-EngineMessage = Setup | Run | Kill | Set | Share | Stacks | Quit
+EngineMessage = Setup | Run | Kill | Set | Share | Hold | Stacks | Quit

@@ -237,6 +237,13 @@ class StacksTaken(Message):
     text: str
 
 
+class KeyLearned(Message):
+    """A command gave the host this key. For masking what comes past the host, and no other use:
+    it is kept in memory and never becomes an event."""
+
+    key: str
+
+
 class Ended(Message):
     """The attempt is over, its slot already free. The measured half of its row rides along.
 
@@ -281,6 +288,7 @@ HostMessage = (
     | Sample
     | RungReached
     | StacksTaken
+    | KeyLearned
     | Ended
     | Dropped
 )

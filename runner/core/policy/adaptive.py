@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import Final, NamedTuple
 
 from runner.core.plan import Model, Plan
-from runner.core.state.model import EndpointState, State
+from runner.core.state.model import LATENCY_WINDOW_S, EndpointState, State
 from runner.core.why import quantile
 
 LOOK_BACK_S: Final = 10.0
@@ -64,8 +64,9 @@ def _change(state: State, plan: Plan, model: Model, now: float) -> Admission | N
 
 
 def _slower(found: list[EndpointState], now: float) -> bool:
-    """Whether the median of the last calls is twice that of those before."""
-    calls = sorted(pair for item in found for pair in item.latencies)
+    """Whether the median of the last calls is twice that of the five minutes before."""
+    oldest = now - LATENCY_WINDOW_S
+    calls = sorted(pair for item in found for pair in item.latencies if pair[0] >= oldest)
     recent = [pair for pair in calls if pair[0] >= now - LOOK_BACK_S]
     before = calls[: len(calls) - len(recent)]
     if len(recent) < CALLS_NEEDED or len(before) < CALLS_NEEDED:

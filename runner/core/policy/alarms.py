@@ -58,7 +58,7 @@ def alarms(state: State, now: float) -> list[Reason]:
 
 
 def _disk(state: State) -> Reason | None:
-    error = state.rows.error or state.log_error or state.pauses.get("disk", "")
+    error = state.rows.error or state.pauses.get("disk", "")
     if error:
         return Reason("disk", f"results cannot be saved: {one_line(error, 120)}")
     low = low_room(state)

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from typing import Final, NamedTuple
 
 from runner.core.outcomes import LIMITS
+from runner.core.plan import Endpoint, Limits, Plan
 from runner.core.state.attempts import REASK_S
 from runner.core.state.model import FIRST_CALLS, EndpointState, State
 
@@ -42,6 +43,19 @@ def recovered(state: State) -> Iterator[EndpointState]:
         for item in state.endpoints.values()
         if item.paused_why and item.paused_until and item.answered
     )
+
+
+def asked_again(state: State, before: Plan, after: Plan) -> Iterator[EndpointState]:
+    """Those that rest by themselves and for which a person has just changed the rules."""
+    for item in state.endpoints.values():
+        if item.paused_why and item.paused_until and _rules(before, item) != _rules(after, item):
+            yield item
+
+
+def _rules(plan: Plan, item: EndpointState) -> tuple[Limits | None, Endpoint | None]:
+    """What binds calls there; nothing where a plan that was changed has no such name any more."""
+    limits = next((model.limits for model in plan.models if model.name == item.model), None)
+    return limits, next((one for one in plan.endpoints if one.name == item.endpoint), None)
 
 
 def _why(endpoint: EndpointState) -> str:

@@ -4,22 +4,8 @@ Apart from dispatch, which says whether a model may start at all: a model that i
 several keys or addresses goes on with the others while one of them rests.
 """
 
-from typing import NamedTuple
-
-from runner.core.plan import Model
+from runner.core.plan import Model, Place
 from runner.core.state.model import State, endpoint_key
-
-
-class Place(NamedTuple):
-    """A deployment on an endpoint."""
-
-    endpoint: str
-    deployment: str
-
-
-def places(model: Model) -> list[Place]:
-    """Every place of the model, in the order of the plan."""
-    return [Place(name, deployment) for name in model.endpoints for deployment in model.deployments]
 
 
 def best_place(state: State, model: Model, now: float) -> Place | None:
@@ -27,12 +13,8 @@ def best_place(state: State, model: Model, now: float) -> Place | None:
 
     An endpoint that rests and is due to be asked again takes one attempt at a time.
     """
-    usable = [
-        place
-        for name in model.endpoints
-        if not _rests(state, model, name, now)
-        for place in (Place(name, deployment) for deployment in model.deployments)
-    ]
+    well = {name for name in model.endpoints if not _rests(state, model, name, now)}
+    usable = [place for place in model.places if place.endpoint in well]
     return min(usable, key=lambda place: _busy(state, model, place), default=None)
 
 

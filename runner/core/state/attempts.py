@@ -7,9 +7,10 @@ from typing import Final
 
 from runner.core import events as ev
 from runner.core.outcomes import ENGINE_LOST, FROZE_HOST, HOST_EXIT, is_charged, is_scored
-from runner.core.state.model import MAX_WORKERS, Awaited, State, WorkerState
+from runner.core.state.model import MAX_WORKERS, Awaited, State, WorkerState, endpoint_key
 from runner.core.state.moves import (
     endpoint_for,
+    endpoint_of,
     enter,
     free,
     open_task,
@@ -54,6 +55,7 @@ def _occupy(state: State, event: ev.AttemptStarted) -> None:
         model=event.model,
         deployment=event.deployment,
         endpoint=event.endpoint,
+        endpoint_key=endpoint_key(event.model, event.endpoint, event.deployment),
         started_at=event.at,
         progress_at=event.at,
         max_turns=state.plan.limits.turns if state.plan else 0,
@@ -62,7 +64,7 @@ def _occupy(state: State, event: ev.AttemptStarted) -> None:
     enter(worker, "prepare", event.at)
     state.workers[event.worker] = worker
     state.owner[event.attempt_id] = event.worker
-    endpoint = endpoint_for(state, worker)
+    endpoint = endpoint_of(state, event.model, event.endpoint, event.deployment)
     endpoint.busy += 1
     if endpoint.paused_why and 0 < endpoint.paused_until <= event.at:
         endpoint.paused_until = event.at + REASK_S

@@ -10,12 +10,12 @@ from runner.core.state.model import (
     CALLS_KEPT,
     FIRST_CALLS,
     LATENCIES_KEPT,
-    LATENCY_WINDOW_S,
+    SECONDS_KEPT,
     EndpointState,
     State,
     WorkerState,
 )
-from runner.core.state.moves import endpoint_for, enter, progress
+from runner.core.state.moves import endpoint_for, enter, go_on, progress
 
 _MINUTE_S: Final = 60.0
 
@@ -23,20 +23,19 @@ _MINUTE_S: Final = 60.0
 def apply_attempt_running(_state: State, worker: WorkerState, event: ev.AttemptRunning) -> None:
     """Preparation is over."""
     worker.running_at = event.at
-    enter(worker, "code", event.at)
-    progress(worker, event.at)
+    go_on(worker, "code", event.at)
 
 
 def apply_attempt_scoring(_state: State, worker: WorkerState, event: ev.AttemptScoring) -> None:
     """The answer is there and is being scored."""
     worker.scoring_at = event.at
-    enter(worker, "score", event.at)
-    progress(worker, event.at)
+    go_on(worker, "score", event.at)
 
 
 def apply_call_started(_state: State, worker: WorkerState, event: ev.CallStarted) -> None:
     """A request went out. If a back-off came before it, that was ordered and is no stall."""
-    worker.calls = max(worker.calls, event.n)
+    if event.n > worker.calls:  # noqa: PLR1730 - see `enter`
+        worker.calls = event.n
     worker.call_at = event.at
     worker.first_byte_at = 0.0
     worker.streamed = event.stream
@@ -46,10 +45,14 @@ def apply_call_started(_state: State, worker: WorkerState, event: ev.CallStarted
     enter(worker, "wait", event.at)
 
 
-def apply_first_byte(_state: State, worker: WorkerState, event: ev.FirstByte) -> None:
+def apply_first_byte(state: State, worker: WorkerState, event: ev.FirstByte) -> None:
     """The answer began."""
     worker.first_byte_at = event.at
     enter(worker, "stream", event.at)
+    waits = endpoint_for(state, worker).first_bytes
+    waits.append((event.at, event.wait_s))
+    if len(waits) > 2 * CALLS_KEPT:
+        del waits[:-CALLS_KEPT]
 
 
 def apply_call_ended(state: State, worker: WorkerState, event: ev.CallEnded) -> None:
@@ -59,8 +62,7 @@ def apply_call_ended(state: State, worker: WorkerState, event: ev.CallEnded) -> 
     worker.latencies.append(event.latency_s)
     if len(worker.latencies) > LATENCIES_KEPT:
         del worker.latencies[0]
-    enter(worker, "code", event.at)
-    progress(worker, event.at)
+    go_on(worker, "code", event.at)
     totals = state.totals
     totals.calls += 1
     if event.tokens_in > 0:
@@ -86,18 +88,20 @@ def apply_call_ended(state: State, worker: WorkerState, event: ev.CallEnded) -> 
 def _remember(endpoint: EndpointState, event: ev.CallEnded) -> None:
     """Keep the call for quantiles and throughput.
 
-    What is too old goes when as much again has come, so that a call costs no copy of the window.
+    What is too much goes when as much again has come, so that a call costs no copy of the list.
     """
     calls = endpoint.latencies
     calls.append((event.at, event.latency_s))
-    if len(calls) > 2 * CALLS_KEPT or calls[0][0] < event.at - 2 * LATENCY_WINDOW_S:
-        oldest = event.at - LATENCY_WINDOW_S
-        endpoint.latencies = [call for call in calls[-CALLS_KEPT:] if call[0] >= oldest]
+    if len(calls) > 2 * CALLS_KEPT:
+        del calls[:-CALLS_KEPT]
     if event.tokens_out > 0:
-        endpoint.tokens.append((event.at, event.tokens_out))
-        if endpoint.tokens[0][0] < event.at - 2 * _MINUTE_S:
-            oldest = event.at - _MINUTE_S
-            endpoint.tokens = [entry for entry in endpoint.tokens if entry[0] >= oldest]
+        second, tokens = event.at // 1, endpoint.tokens
+        if tokens and tokens[-1][0] == second:
+            tokens[-1] = (second, tokens[-1][1] + event.tokens_out)
+        else:
+            tokens.append((second, event.tokens_out))
+            if len(tokens) > 2 * SECONDS_KEPT:
+                del tokens[:-SECONDS_KEPT]
 
 
 def apply_backed_off(state: State, worker: WorkerState, event: ev.BackedOff) -> None:
@@ -130,7 +134,8 @@ def apply_turn_started(_state: State, worker: WorkerState, event: ev.TurnStarted
 
 def apply_turn_ended(_state: State, worker: WorkerState, event: ev.TurnEnded) -> None:
     """A turn done is progress."""
-    worker.turn = max(worker.turn, event.turn)
+    if event.turn > worker.turn:  # noqa: PLR1730 - see `enter`
+        worker.turn = event.turn
     progress(worker, event.at)
 
 
@@ -144,8 +149,7 @@ def apply_tool_ended(_state: State, worker: WorkerState, event: ev.ToolEnded) ->
     """The tool came back."""
     worker.tool = worker.tool_detail = ""
     worker.tool_at = 0.0
-    enter(worker, "code", event.at)
-    progress(worker, event.at)
+    go_on(worker, "code", event.at)
 
 
 def apply_child_changed(_state: State, worker: WorkerState, event: ev.ChildChanged) -> None:

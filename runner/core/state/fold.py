@@ -7,8 +7,8 @@ must be able to draw any log. Live, attached and replayed screens, ``status``, r
 engine's own decisions all read what this makes.
 """
 
-from collections.abc import Callable, Iterable
-from typing import Any, Final, cast
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, Final
 
 from runner.core import events as ev
 from runner.core.state.attempts import (
@@ -36,17 +36,24 @@ from runner.core.state.calls import (
     apply_turn_ended,
     apply_turn_started,
 )
+from runner.core.state.hosts import (
+    apply_host_draining,
+    apply_host_examined,
+    apply_host_froze,
+    apply_host_gone,
+    apply_host_recovered,
+    apply_host_started,
+    apply_host_starting,
+)
 from runner.core.state.model import (
     MAX_WORKERS,
     EndpointState,
-    HostState,
     State,
     WorkerState,
     ZombieState,
 )
 from runner.core.state.moves import endpoint_of, trim_workers
 from runner.core.state.rows import (
-    apply_log_failed,
     apply_parts_compacted,
     apply_rows_failed,
     apply_rows_found,
@@ -65,24 +72,37 @@ def apply(state: State, event: ev.Event) -> State:
 
 
 def fold(events: Iterable[ev.Event], state: State | None = None) -> State:
-    """The state after all of ``events``."""
+    """The state after all of ``events``.
+
+    They are taken one at a time, each applied before the next is asked for, so whoever hands them
+    out may look at the state between two; its ``seq`` and ``at`` alone move at the end only.
+    """
     state = State() if state is None else state
-    owner = state.owner
-    for event in cast("Iterable[Any]", events):
-        state.at = at = event.at
-        state.seq = event.seq
-        if not state.first_at:
-            state.first_at = at
-        kind: type[ev.Event] = event.__class__
-        if (step := _ON_WORKER.get(kind)) is not None:
-            number = owner.get(event.attempt_id)
+    if not state.first_at:
+        events = _dated(events, state)
+    owner, workers, on_worker, on_run = state.owner, state.workers, _ON_WORKER.get, _ON_RUN.get
+    event: ev.Event | None = None
+    for event in events:
+        kind = type(event)
+        if (step := on_worker(kind)) is not None:
+            number = owner.get(event.attempt_id)  # pyright: ignore[reportAttributeAccessIssue, reportUnknownMemberType, reportUnknownArgumentType]
             if number is not None:
-                step(state, state.workers[number], event)
-        elif (otherwise := _ON_RUN.get(kind)) is not None:
+                step(state, workers[number], event)
+        elif (otherwise := on_run(kind)) is not None:
             otherwise(state, event)
         elif kind is ev.Unknown:
             state.unknown_events += 1
+    if event is not None:
+        state.at, state.seq = event.at, event.seq
     return state
+
+
+def _dated(events: Iterable[ev.Event], state: State) -> Iterator[ev.Event]:
+    """The events; the first that bears a moment dates the state."""
+    for event in events:
+        if not state.first_at:
+            state.first_at = event.at
+        yield event
 
 
 # ------------------------------------------------------------------------------------------- run
@@ -109,7 +129,6 @@ def _engine_started(state: State, event: ev.EngineStarted) -> None:
     state.exit_code = -1
     state.ended_at = 0.0
     state.rows.error = ""
-    state.log_error = ""
     state.zombies.clear()
     state.viewers = 0
     state.room = []
@@ -120,9 +139,8 @@ def _engine_started(state: State, event: ev.EngineStarted) -> None:
     state.hosts.clear()
     _resize(state, plan.run.workers)
     for model in plan.models:
-        for endpoint in model.endpoints:
-            for deployment in model.deployments:
-                endpoint_of(state, model.name, endpoint, deployment)
+        for place in model.places:
+            endpoint_of(state, model.name, *place)
 
 
 def _last_at(state: State) -> float:
@@ -182,62 +200,6 @@ def _plan_changed(state: State, event: ev.PlanChanged) -> None:
 
 def _viewer_changed(state: State, event: ev.ViewerChanged) -> None:
     state.viewers = event.viewers
-
-
-# ------------------------------------------------------------------------------------------ hosts
-
-
-def _host_starting(state: State, event: ev.HostStarting) -> None:
-    state.hosts[event.host] = HostState(
-        host=event.host,
-        workers=event.workers,
-        alone=event.alone,
-        started_at=event.at,
-        beat_at=event.at,
-        restarts=max((state.deaths_of.get(number, 0) for number in event.workers), default=0),
-    )
-    for number in event.workers:
-        if 0 <= number < len(state.workers):
-            state.workers[number].host = event.host
-
-
-def _host_started(state: State, event: ev.HostStarted) -> None:
-    host = state.hosts.get(event.host)
-    if host is not None:
-        host.pid, host.status, host.beat_at = event.pid, "ok", event.at
-
-
-def _host_froze(state: State, event: ev.HostFroze) -> None:
-    host = state.hosts.get(event.host)
-    if host is not None:
-        host.status = "frozen"
-        host.frozen_at = event.at - event.silent_s
-
-
-def _host_recovered(state: State, event: ev.HostRecovered) -> None:
-    host = state.hosts.get(event.host)
-    if host is not None:
-        host.status = "draining" if host.draining else "ok"
-        host.frozen_at = 0.0
-        host.beat_at = event.at
-
-
-def _host_draining(state: State, event: ev.HostDraining) -> None:
-    host = state.hosts.get(event.host)
-    if host is not None:
-        host.status = "draining"
-        host.draining = True
-
-
-def _host_gone(state: State, event: ev.HostGone) -> None:
-    host = state.hosts.pop(event.host, None)
-    if host is not None:
-        state.gone_cpu_s += host.cpu_s
-        if not host.draining:
-            state.totals.host_restarts += 1
-            for number in host.workers:
-                state.deaths_of[number] = state.deaths_of.get(number, 0) + 1
-    state.zombies = [zombie for zombie in state.zombies if zombie.host != event.host]
 
 
 # -------------------------------------------------------------------------------------- endpoints
@@ -357,12 +319,13 @@ _ON_RUN: Final[dict[type[ev.Event], Callable[[State, Any], None]]] = {
     ev.WorkersChanged: _workers_changed,
     ev.PlanChanged: _plan_changed,
     ev.ViewerChanged: _viewer_changed,
-    ev.HostStarting: _host_starting,
-    ev.HostStarted: _host_started,
-    ev.HostFroze: _host_froze,
-    ev.HostRecovered: _host_recovered,
-    ev.HostDraining: _host_draining,
-    ev.HostGone: _host_gone,
+    ev.HostStarting: apply_host_starting,
+    ev.HostStarted: apply_host_started,
+    ev.HostFroze: apply_host_froze,
+    ev.HostExamined: apply_host_examined,
+    ev.HostRecovered: apply_host_recovered,
+    ev.HostDraining: apply_host_draining,
+    ev.HostGone: apply_host_gone,
     ev.AttemptStarted: apply_attempt_started,
     ev.AttemptEnded: apply_attempt_ended,
     ev.TaskQueued: apply_task_queued,
@@ -375,6 +338,5 @@ _ON_RUN: Final[dict[type[ev.Event], Callable[[State, Any], None]]] = {
     ev.PartsCompacted: apply_parts_compacted,
     ev.RowsFailed: apply_rows_failed,
     ev.RowsRecovered: apply_rows_recovered,
-    ev.LogFailed: apply_log_failed,
     ev.Pulse: _pulse,
 }

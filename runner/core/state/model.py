@@ -2,15 +2,22 @@
 
 Plain data, no rules: `runner.core.state.fold` is the only place that writes it. Times are unix
 seconds on the run's axis. A snapshot is a msgpack copy of it (`runner.core.state.snapshot`).
+
+What the fold changes in place is a dataclass with slots, because it is written some ten times for
+each event and a write to a Struct takes seven times as long; what it only ever replaces is a
+Struct.
 """
 
-from msgspec import Struct, field
+from dataclasses import dataclass, field
+
+from msgspec import Struct
 
 from runner.core.outcomes import HostStatus, Phase, RunStatus
 from runner.core.plan import Plan
 
 
-class WorkerState(Struct, kw_only=True):
+@dataclass(slots=True, kw_only=True)
+class WorkerState:
     """One worker (slot): its number outlives threads, hosts and attempts."""
 
     worker: int
@@ -23,6 +30,8 @@ class WorkerState(Struct, kw_only=True):
     model: str = ""
     deployment: str = ""
     endpoint: str = ""
+    endpoint_key: str = ""
+    """Where in `State.endpoints` its calls count; empty while idle."""
     started_at: float = 0.0
     running_at: float = 0.0
     """When run() began; 0 while it prepares. The attempt limit counts from here."""
@@ -42,7 +51,7 @@ class WorkerState(Struct, kw_only=True):
     """When the call under way was sent; 0 between calls."""
     first_byte_at: float = 0.0
     streamed: bool = False
-    latencies: list[float] = []
+    latencies: list[float] = field(default_factory=list[float])
     """Seconds of the last finished calls, newest last, at most `LATENCIES_KEPT`."""
     backoff_until: float = 0.0
     backoff_s: float = 0.0
@@ -52,7 +61,7 @@ class WorkerState(Struct, kw_only=True):
     tool: str = ""
     tool_detail: str = ""
     tool_at: float = 0.0
-    children: dict[int, str] = {}
+    children: dict[int, str] = field(default_factory=dict[int, str])
     cpu: float = 0.0
     thread_state: str = ""
     frame: str = ""
@@ -80,7 +89,8 @@ MAX_WORKERS = 4096
 """The most that a plan or a command can ask for; a garbled line may claim more."""
 
 
-class HostState(Struct, kw_only=True):
+@dataclass(slots=True, kw_only=True)
+class HostState:
     """A process that runs executor code in its slots."""
 
     host: int
@@ -91,6 +101,11 @@ class HostState(Struct, kw_only=True):
     started_at: float = 0.0
     beat_at: float = 0.0
     frozen_at: float = 0.0
+    holder: int = -1
+    """While frozen: the worker that holds the GIL, at ``holder_frame``; -1 where none is known."""
+    holder_frame: str = ""
+    stopped: bool = False
+    """While frozen: whether a signal stopped the process."""
     cpu_percent: float = 0.0
     cpu_s: float = 0.0
     rss_bytes: int = 0
@@ -114,7 +129,8 @@ class ZombieState(Struct, kw_only=True):
     cpu: float
 
 
-class TaskState(Struct, kw_only=True):
+@dataclass(slots=True, kw_only=True)
+class TaskState:
     """A task that is under way or waits for another attempt. Done and untouched ones have none."""
 
     status: str
@@ -147,7 +163,8 @@ class Awaited(Struct, array_like=True):
     model: str
 
 
-class EndpointState(Struct, kw_only=True):
+@dataclass(slots=True, kw_only=True)
+class EndpointState:
     """One model on one deployment of one endpoint."""
 
     model: str
@@ -165,26 +182,36 @@ class EndpointState(Struct, kw_only=True):
     """The limit that adaptive admission set; 0 is none."""
     admitted_why: str = ""
     admitted_at: float = 0.0
-    latencies: list[tuple[float, float]] = []
-    """(at, seconds) of calls of the last five minutes, at most `CALLS_KEPT`."""
-    limited_at: list[float] = []
+    latencies: list[tuple[float, float]] = field(default_factory=list[tuple[float, float]])
+    """(at, seconds) of the last calls that ended well, `CALLS_KEPT` to twice as many.
+
+    Who asks about a stretch of time leaves out what is older.
+    """
+    first_bytes: list[tuple[float, float]] = field(default_factory=list[tuple[float, float]])
+    """(at, seconds until the answer began) of the last calls, as many as ``latencies``."""
+    limited_at: list[float] = field(default_factory=list[float])
     """When 429s came, last minute only."""
-    tokens: list[tuple[float, int]] = []
-    """(at, tokens out) of the last minute."""
+    tokens: list[tuple[float, int]] = field(default_factory=list[tuple[float, int]])
+    """(at, tokens out), one entry for each whole second in which there were any, newest last.
+
+    The last minute is among them: `SECONDS_KEPT` to twice as many are.
+    """
     best_tokens_per_s: float = 0.0
     """The most of any minute so far: what the present speed is a share of."""
     answered: int = 0
     """Calls that ended well."""
-    first_hows: list[str] = []
+    first_hows: list[str] = field(default_factory=list[str])
     """How the first calls ended, at most `FIRST_CALLS`: three of one kind say something."""
 
 
 FIRST_CALLS = 3
 CALLS_KEPT = 512
+SECONDS_KEPT = 61
 LATENCY_WINDOW_S = 300.0
 
 
-class RowsState(Struct, kw_only=True):
+@dataclass(slots=True, kw_only=True)
+class RowsState:
     """The live Parquet counter."""
 
     written: int = 0
@@ -196,7 +223,8 @@ class RowsState(Struct, kw_only=True):
     next_row: int = 1
 
 
-class Totals(Struct, kw_only=True):
+@dataclass(slots=True, kw_only=True)
+class Totals:
     """Sums over the whole run."""
 
     attempts: int = 0
@@ -211,7 +239,8 @@ class Totals(Struct, kw_only=True):
     host_restarts: int = 0
 
 
-class State(Struct, kw_only=True):
+@dataclass(slots=True, kw_only=True)
+class State:
     """The whole run. ``done`` maps a finished task to its outcome; ``tasks`` holds the open ones.
 
     ``done`` costs about 170 bytes a task, so a plan of a million tasks stays under 300 MB.
@@ -233,7 +262,7 @@ class State(Struct, kw_only=True):
     restarted_at: float = 0.0
     """When an engine took over from one that had vanished without a last word; 0 if none did."""
     status: RunStatus = "starting"
-    pauses: dict[str, str] = {}
+    pauses: dict[str, str] = field(default_factory=dict[str, str])
     """Cause -> words, in the order in which they came; the run goes on when all are lifted."""
     pause_origin: str = ""
     paused_at: float = 0.0
@@ -242,41 +271,40 @@ class State(Struct, kw_only=True):
     ended_at: float = 0.0
     tasks_total: int = 0
     target_workers: int = 0
-    workers: list[WorkerState] = []
-    hosts: dict[int, HostState] = {}
-    deaths_of: dict[int, int] = {}
+    workers: list[WorkerState] = field(default_factory=list[WorkerState])
+    hosts: dict[int, HostState] = field(default_factory=dict[int, HostState])
+    deaths_of: dict[int, int] = field(default_factory=dict[int, int])
     """Worker -> how many of its hosts died, for workers that lost any."""
     gone_cpu_s: float = 0.0
-    zombies: list[ZombieState] = []
-    tasks: dict[str, TaskState] = {}
-    done: dict[str, str] = {}
-    attempts_of: dict[str, int] = {}
+    zombies: list[ZombieState] = field(default_factory=list[ZombieState])
+    tasks: dict[str, TaskState] = field(default_factory=dict[str, TaskState])
+    done: dict[str, str] = field(default_factory=dict[str, str])
+    attempts_of: dict[str, int] = field(default_factory=dict[str, int])
     """Attempts of done tasks that had more than one."""
     running_tasks: int = 0
-    outcomes: dict[str, int] = {}
-    awaited: dict[int, Awaited] = {}
-    owner: dict[str, int] = {}
+    outcomes: dict[str, int] = field(default_factory=dict[str, int])
+    awaited: dict[int, Awaited] = field(default_factory=dict[int, Awaited])
+    owner: dict[str, int] = field(default_factory=dict[str, int])
     """Attempt id -> worker, for attempts under way."""
     rows: RowsState = field(default_factory=RowsState)
     totals: Totals = field(default_factory=Totals)
-    endpoints: dict[str, EndpointState] = {}
+    endpoints: dict[str, EndpointState] = field(default_factory=dict[str, EndpointState])
     pulse_at: float = 0.0
     engine_cpu_percent: float = 0.0
     engine_cpu_s: float = 0.0
     engine_rss_bytes: int = 0
     free_bytes: int = 0
-    room: list[tuple[float, int]] = []
+    room: list[tuple[float, int]] = field(default_factory=list[tuple[float, int]])
     """(at, free bytes), one a minute over the last ten minutes of this engine, oldest first."""
     memory_percent: float = 0.0
-    productive: list[tuple[float, int, int]] = []
+    productive: list[tuple[float, int, int]] = field(default_factory=list[tuple[float, int, int]])
     """(at, productive workers, busy workers), one every ten seconds."""
-    finished_at: list[float] = []
+    finished_at: list[float] = field(default_factory=list[float])
     """When tasks became done, newest last, at most `FINISHES_KEPT`, for rate and estimate."""
-    recent: list[str] = []
+    recent: list[str] = field(default_factory=list[str])
     """Outcomes of recorded attempts, newest last, at most the plan's ``stop.over``."""
     viewers: int = 0
     unknown_events: int = 0
-    log_error: str = ""
     kills: int = 0
 
 

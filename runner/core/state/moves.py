@@ -26,8 +26,8 @@ def endpoint_of(state: State, model: str, endpoint: str, deployment: str) -> End
 
 
 def endpoint_for(state: State, worker: WorkerState) -> EndpointState:
-    """The line that the worker's calls count on."""
-    return endpoint_of(state, worker.model, worker.endpoint, worker.deployment)
+    """The line that a busy worker's calls count on. No line ever goes again."""
+    return state.endpoints[worker.endpoint_key]
 
 
 def enter(worker: WorkerState, phase: Phase, at: float) -> None:
@@ -35,6 +35,16 @@ def enter(worker: WorkerState, phase: Phase, at: float) -> None:
     worker.phase = phase
     worker.since_at = at
     if at > worker.sign_at:  # noqa: PLR1730 - a call of max() costs as much as all the rest
+        worker.sign_at = at
+
+
+def go_on(worker: WorkerState, phase: Phase, at: float) -> None:
+    """`enter` and `progress` at once: what the worker did is done, and the next thing begins."""
+    worker.phase = phase
+    worker.since_at = at
+    if at > worker.progress_at:  # noqa: PLR1730 - see `enter`
+        worker.progress_at = at
+    if at > worker.sign_at:  # noqa: PLR1730 - see `enter`
         worker.sign_at = at
 
 

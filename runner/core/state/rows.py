@@ -55,7 +55,8 @@ def _record(state: State, number: int, at: float) -> None:
     awaited = state.awaited.pop(number)
     if awaited.outcome in _COUNTED_BY_BRAKE:
         over = max(1, state.plan.stop.over) if state.plan else 30
-        state.recent = [*state.recent, awaited.outcome][-over:]
+        state.recent.append(awaited.outcome)
+        del state.recent[:-over]
     task = state.tasks.get(awaited.task_id)
     if task is None:
         return
@@ -92,8 +93,3 @@ def apply_rows_recovered(state: State, _event: ev.RowsRecovered) -> None:
     """Rows can be written again."""
     state.rows.error = ""
     state.rows.failed_at = 0.0
-
-
-def apply_log_failed(state: State, event: ev.LogFailed) -> None:
-    """The log was behind for a while; kept as a word for the errors screen."""
-    state.log_error = f"{event.error} for {event.for_s:.0f}s"

@@ -103,6 +103,7 @@ def check_models(plan: Mapping[str, Any], findings: Findings) -> None:
                     f"no endpoint is {describe(wanted)}",
                     nearest(wanted, endpoints),
                 )
+        _check_deployments(model, (*path, "deployments"), findings)
         params = as_table(model.get("params"))
         for inner in secret_keys(params):
             findings.problem(
@@ -114,6 +115,15 @@ def check_models(plan: Mapping[str, Any], findings: Findings) -> None:
             if key in params:
                 findings.problem((*path, "params", key), "is set by the runner for each call")
     _check_model_names_differ_as_suffix(models, findings)
+
+
+def _check_deployments(model: Mapping[str, Any], path: Path, findings: Findings) -> None:
+    """With ``name@endpoint`` for all of them, an endpoint may be left without any."""
+    names = [str(name) for name in as_list(model.get("deployments"))]
+    for endpoint in endpoints_of(model) if names else []:
+        others = [f"@{other}" for other in endpoints_of(model) if other != endpoint]
+        if all(name.endswith(tuple(others)) for name in names):
+            findings.problem(path, f"none of them is on endpoint {describe(endpoint)}")
 
 
 def _check_model_names_differ_as_suffix(models: list[Any], findings: Findings) -> None:

@@ -26,11 +26,16 @@ def read_text(path: Path) -> PlanText:
     """The plan at ``path``; `PlanError` if it is no readable TOML file."""
     try:
         status = path.stat()
+        if stat.S_ISDIR(status.st_mode):
+            raise _error(path, "is a folder: name the plan file in it")
         if not stat.S_ISREG(status.st_mode):
             raise _error(path, "is not a regular file")
         if status.st_size > MAX_PLAN_BYTES:
             raise _error(path, f"is larger than {MAX_PLAN_BYTES} bytes: not a plan")
         content = path.read_bytes()
+    except FileNotFoundError as error:
+        hint = "pilot-tui init writes one to begin with"
+        raise _error(path, f"is not there in {path.absolute().parent}", hint=hint) from error
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else None
         raise _error(path, f"cannot be read: {reason or error}") from error
@@ -62,5 +67,6 @@ def _syntax(message: str, text: str) -> tuple[str, int | None]:
     return f"not TOML: {message[: place.start()]}", line
 
 
-def _error(path: Path, text: str, line: int | None = None) -> PlanError:
-    return PlanError([Problem(file=path.name or str(path), key="", text=text, line=line)])
+def _error(path: Path, text: str, line: int | None = None, hint: str = "") -> PlanError:
+    name = path.name or str(path)
+    return PlanError([Problem(file=name, key="", text=text, line=line, hint=hint)])

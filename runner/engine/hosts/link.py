@@ -44,6 +44,8 @@ class HostLink:
         self.why_killed = ""
         self.died_at = 0.0
         """When its pidfd told of its death; how it died is the zygote's to tell."""
+        self.holds = False
+        """Whether it was told to let a wrapped script's new requests wait."""
         self.is_spent = False
         """It said that it ends itself with its one attempt, as the last rung of its ladder."""
         self._unframer = m.from_host()

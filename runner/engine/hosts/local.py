@@ -15,7 +15,10 @@ import msgspec
 
 from runner.core import zygote_wire as z
 from runner.engine.hosts.link import HostLink
+from runner.engine.hosts.scribe import Scribe
 from runner.engine.leftovers import MARK
+from runner.logfile import FLAGS
+from runner.masking import Secrets
 
 _PACKAGE_ROOT: Final = Path(__file__).resolve().parents[3]
 
@@ -27,13 +30,14 @@ class LocalHosts:
     zygote with it.
     """
 
-    def __init__(self, run_dir: Path, run_id: str, python: str = "") -> None:
+    def __init__(self, run_dir: Path, run_id: str, secrets: Secrets, python: str = "") -> None:
         self._run_dir = run_dir
         self._run_id = run_id
         self._python = python or sys.executable
         self._process: subprocess.Popen[bytes] | None = None
         self._socket: socket.socket | None = None
         self._pending: list[tuple[bytes, list[int]]] = []
+        self._scribe = Scribe(secrets)
 
     @property
     def socket(self) -> socket.socket | None:
@@ -59,20 +63,23 @@ class LocalHosts:
             environment["PYTHONPATH"] = os.pathsep.join(path)
         command = [self._python, "-m", "runner.host.zygote"]
         command += ["--fd", str(theirs.fileno()), "--parent", str(os.getpid())]
-        with theirs, (self._run_dir / "zygote.log").open("ab") as log:
+        output = self._scribe.pipe_to(self._run_dir / "zygote.log")
+        with theirs:
             try:
                 self._process = subprocess.Popen(
                     command,
                     env=environment,
                     stdin=subprocess.DEVNULL,
-                    stdout=log,
-                    stderr=log,
+                    stdout=output,
+                    stderr=output,
                     pass_fds=(theirs.fileno(),),
                     start_new_session=True,
                 )
             except OSError:
                 ours.close()
                 raise
+            finally:
+                os.close(output)
         ours.setblocking(False)
         self._socket = ours
 
@@ -81,12 +88,9 @@ class LocalHosts:
         if self._socket is None:
             raise RuntimeError("no zygote")
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
-        log = os.open(
-            self._run_dir / f"host-{host}.log",
-            os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC,
-            0o600,
-        )
-        self._pending.append((z.packet(z.Fork(host=host)), [theirs.detach(), log]))
+        path = self._run_dir / f"host-{host}.log"
+        fds = [theirs.detach(), os.open(path, FLAGS, 0o600), self._scribe.pipe_to(path)]
+        self._pending.append((z.packet(z.Fork(host=host)), fds))
         self.flush()
         return HostLink(host, workers, ours, now)
 
@@ -142,3 +146,7 @@ class LocalHosts:
         """End the zygote and with it every host."""
         if self._process is not None:
             self.drop_zygote()
+
+    def settle(self) -> None:
+        """Put what they still said into their logs. Once, after the loop: it waits for the disk."""
+        self._scribe.close()

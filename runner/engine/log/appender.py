@@ -4,6 +4,7 @@ Apart from the thread that uses it because the rule is the same for the log and 
 is tested call by call.
 """
 
+import errno
 import os
 from pathlib import Path
 from typing import Final
@@ -45,11 +46,16 @@ class Appender:
         disk.sync(self._fd)
         disk.sync_folder(path.parent)
         self._synced = self.end
+        self._last_line = _last_line(self._fd, whole)
 
     @property
     def unsynced_bytes(self) -> int:
         """What a power cut now could take; a killed process takes nothing of it."""
         return self.end - self._synced
+
+    def unsure(self) -> bytes:
+        """The last line that is surely on the medium, and all that was given to the OS since."""
+        return b"".join([self._last_line, *self._unsynced])
 
     def write(self, data: bytes) -> None:
         """Append all of ``data`` and give it to the OS. Raises OSError.
@@ -74,12 +80,16 @@ class Appender:
         self._mend()
         if self._synced == self.end:
             return
+        if not os.fstat(self._fd).st_nlink and not self._path.exists():
+            raise FileNotFoundError(errno.ENOENT, "the file was removed")
         try:
             self._disk.sync(self._fd)
         except OSError:
             self._lost_sync = True
             raise
         self._synced = self.end
+        piece = self._unsynced[-1]
+        self._last_line = piece[piece.rfind(b"\n", 0, len(piece) - 1) + 1 :]
         self._unsynced.clear()
 
     def close(self) -> None:
@@ -103,6 +113,12 @@ class Appender:
         while done < len(view):
             done += self._disk.write(self._fd, view[done:], self._synced + done)
         self._lost_sync = False
+
+
+def _last_line(fd: int, end: int) -> bytes:
+    """The line that ends at ``end``; empty where there is none."""
+    start = _end_of_last_line(fd, end - 1) if end else 0
+    return os.pread(fd, end - start, start)
 
 
 def _end_of_last_line(fd: int, size: int) -> int:

@@ -17,6 +17,7 @@ from runner.engine.durable import REAL_DISK, Disk, NewFile
 
 TRANSCRIPT: Final = "transcript.jsonl"
 SEALED: Final = TRANSCRIPT + ".zst"
+SET_ASIDE: Final = SEALED + ".bad"
 FRAME_BYTES: Final = 256 * 1024
 """A body costs the decompression of a frame or two: under a millisecond."""
 
@@ -132,6 +133,20 @@ def unseal_transcript(run_dir: Path, disk: Disk = REAL_DISK) -> None:
                 file.write(text)
             file.commit()
     disk.unlink(sealed)
+
+
+def open_transcript(run_dir: Path, disk: Disk = REAL_DISK) -> str:
+    """`unseal_transcript` for a resume, which a damaged transcript must not prevent.
+
+    What is wrong with the sealed form, which is set aside then, or "". Raises OSError.
+    """
+    try:
+        unseal_transcript(run_dir, disk)
+    except SealError as error:
+        disk.replace(run_dir / SEALED, run_dir / SET_ASIDE)
+        lost = "its messages cannot be shown"
+        return f"{SEALED} is damaged ({error}) and lies aside as {SET_ASIDE}: {lost}"
+    return ""
 
 
 def _compare(sealed: Path, plain: Path) -> None:

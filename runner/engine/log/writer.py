@@ -16,7 +16,7 @@ from msgspec import Struct
 
 from runner.engine.durable import REAL_DISK, Disk, explain
 from runner.engine.log.appender import Appender
-from runner.engine.log.transcript import TRANSCRIPT, unseal_transcript
+from runner.engine.log.transcript import TRANSCRIPT, open_transcript
 
 EVENTS: Final = "events.jsonl"
 SYNC_EVERY_S: Final = 1.0
@@ -51,16 +51,16 @@ class EventLog:
     """Appends to ``events.jsonl`` and ``transcript.jsonl`` of a run folder; one writer a run.
 
     Construction opens both, unpacks a sealed transcript and cuts torn tails (see ``torn_bytes``);
-    raises OSError, and ``SealError`` for a damaged one. ``body_end``
-    is the highest end of a body that the log points at, so that no offset is used twice after a
-    power cut. `append`, `place`, `status`, `has_room` and `troubles` are for the engine's thread
-    and never wait for the disk.
+    raises OSError. A damaged transcript is set aside and told by `troubles`. ``body_end`` is the
+    highest end of a body that the log points at, so that no offset is used twice after a power cut.
+    `append`, `place`, `status`, `has_room` and `troubles` are for the engine's thread and never
+    wait for the disk.
     """
 
     def __init__(self, run_dir: Path, *, body_end: int = 0, disk: Disk = REAL_DISK) -> None:
         self._events = Appender(run_dir / EVENTS, disk)
         try:
-            unseal_transcript(run_dir, disk)
+            damage = open_transcript(run_dir, disk)
             self._bodies = Appender(run_dir / TRANSCRIPT, disk, body_end)
         except BaseException:
             self._events.close()
@@ -71,6 +71,7 @@ class EventLog:
         self._placed: list[bytes] = []
         self._changed = threading.Condition()
         self._queue: deque[_Batch] = deque()
+        self._taken: list[_Batch] = []
         self._appended = 0
         self._done = 0
         self._closing = False
@@ -79,7 +80,7 @@ class EventLog:
         self._error = ""
         self._failed_at = 0.0
         self._busy_since: float | None = None
-        self._troubles: deque[Trouble] = deque()
+        self._troubles = deque([Trouble(damage, 0.0)] if damage else [])
         self._thread = threading.Thread(target=self._run, name="log", daemon=True)
 
     def start(self) -> None:
@@ -141,9 +142,20 @@ class EventLog:
         self._given_up = True
         return not self._thread.is_alive() and self._done == self._appended
 
+    def unwritten(self) -> bytes:
+        """After a `close` that failed: the last line that is surely durable, and all after it.
+
+        Lines may stand twice where the disk fails while it is asked. Bodies are not among it.
+        """
+        with self._changed:
+            waiting = [batch.events for batch in (*self._taken, *self._queue)]
+        return b"".join([self._events.unsure(), *waiting])
+
     def _run(self) -> None:
-        while batch := self._take():
+        while not self._given_up and (batch := self._take()):
             self._insist(batch)
+            if not self._given_up:
+                self._taken = []
         self._insist(_Batch(b"", b"", sync=True))
         for file in (self._bodies, self._events):
             try:
@@ -166,6 +178,7 @@ class EventLog:
             while self._queue and size < PIECE_BYTES:
                 taken.append(self._queue.popleft())
                 size += len(taken[-1].events) + len(taken[-1].bodies)
+            self._taken = taken
         due = self._sync_due_s()
         return _Batch(
             events=b"".join(batch.events for batch in taken),

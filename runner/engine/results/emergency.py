@@ -4,6 +4,7 @@ Apart because it works when nothing else does, and because what it writes is fou
 alone: the run folder cannot be told of it.
 """
 
+import os
 import re
 from pathlib import Path
 from typing import Final
@@ -32,10 +33,14 @@ def save(folder: Path, part: Part, rows: list[Row]) -> Path:
 
 
 def find(folder: Path, run_id: str) -> list[Path]:
-    """The emergency files of this run in ``folder``, in the order of their rows."""
+    """The emergency files of this run in ``folder``, in the order of their rows.
+
+    The folder may be everyone's: only files of our own count.
+    """
     if not folder.is_dir():
         return []
-    return sorted(path for path in folder.iterdir() if _part_of(path, run_id))
+    found = sorted(path for path in folder.iterdir() if _part_of(path, run_id))
+    return [path for path in found if path.lstat().st_uid == os.getuid()]
 
 
 def adopt(file: Path, run_id: str, results: Path, disk: Disk = REAL_DISK) -> Part | None:

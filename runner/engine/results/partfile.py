@@ -4,6 +4,7 @@ Apart because the writer, the compactor, resume and verify must write and judge 
 rules.
 """
 
+import errno
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Any, Final
 
 from msgspec import Struct
 
+from runner.core.text import one_line
 from runner.engine.durable import REAL_DISK, Disk, NewFile, digest_file
 from runner.engine.results.arrow import Table, pa, pq
 from runner.engine.results.parts import Part
@@ -25,7 +27,10 @@ _WRITE: Final[dict[str, Any]] = {
     "use_dictionary": _COLUMNS,
     "write_statistics": _COLUMNS,
 }
-_UNREADABLE: Final = (OSError, pa.ArrowException, ValueError, OverflowError, MemoryError)
+UNREADABLE: Final = (OSError, pa.ArrowException, ValueError, OverflowError, MemoryError)
+"""What a damaged file makes Arrow raise."""
+_SHORT: Final = (errno.EMFILE, errno.ENFILE, errno.ENOMEM)
+"""Trouble of the process or the machine: it says nothing of the file."""
 
 
 class Stored(Struct, frozen=True):
@@ -73,7 +78,8 @@ def sound_tables(path: Path, part: Part, digest: str | None) -> Iterator[Table]:
 
     With a ``digest`` every flipped bit is found, and a file that fails it is not parsed at all.
     Without one, page checksums catch flips in the data but few in the footer. `DamagedPartError`
-    may come after the first tables; FileNotFoundError if the file is gone.
+    may come after the first tables; FileNotFoundError if the file is gone, OSError if nothing can
+    be opened.
     """
     if digest is not None and _readable(lambda: digest_file(path)[0]) != digest:
         raise DamagedPartError("its bytes are not those that were acknowledged (digest differs)")
@@ -92,7 +98,7 @@ def sound_tables(path: Path, part: Part, digest: str | None) -> Iterator[Table]:
 def problem_of(path: Path, part: Part, digest: str | None) -> str:
     """What is wrong with the file by the rules of `sound_tables`, or "" if it is sound.
 
-    Raises FileNotFoundError if the file is gone; nothing else.
+    Raises FileNotFoundError if the file is gone, OSError if there is no descriptor to open it.
     """
     try:
         for _ in sound_tables(path, part, digest):
@@ -108,9 +114,12 @@ def _readable(read: Callable[[], Any]) -> Any:
         return read()
     except FileNotFoundError:
         raise
-    except _UNREADABLE as error:
-        raise DamagedPartError(f"unreadable: {_one_line(error)}") from error
+    except UNREADABLE as error:
+        if isinstance(error, OSError) and error.errno in _SHORT:
+            raise
+        raise DamagedPartError(f"unreadable: {what_arrow_said(error)}") from error
 
 
-def _one_line(error: BaseException) -> str:
-    return " ".join(f"{type(error).__name__}: {error}".split())[:200]
+def what_arrow_said(error: BaseException) -> str:
+    """The error's name and words on one line of bounded length."""
+    return one_line(f"{type(error).__name__}: {error}", 200)

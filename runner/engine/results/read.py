@@ -11,9 +11,10 @@ from typing import Any, Final
 from msgspec import Struct
 
 from runner.engine.results.arrow import Table, pa
-from runner.engine.results.partfile import open_part
+from runner.engine.results.partfile import UNREADABLE, open_part, what_arrow_said
 from runner.engine.results.parts import live
 from runner.engine.results.schema import SCHEMA
+from runner.errors import RunError
 
 _TRIES: Final = 50
 
@@ -32,7 +33,7 @@ class Recorded(Struct, frozen=True):
 def read_table(folder: Path, columns: Sequence[str] | None = None) -> Table:
     """All rows that are durable now, in commit order, as an Arrow table.
 
-    Raises OSError or a `pyarrow.ArrowException` for a damaged part.
+    `RunError` names a part that is damaged.
     """
     return _tables(folder, columns)[1]
 
@@ -61,11 +62,21 @@ def _tables(folder: Path, columns: Sequence[str] | None) -> tuple[list[int], Tab
         tables = [pa.schema([SCHEMA.field(name) for name in names]).empty_table()]
         try:
             for part in live(folder).parts:
-                with open_part(folder / part.name) as file:
-                    tables.append(file.read(columns=names, use_threads=False).select(names))
+                tables.append(_read(folder / part.name, names))
                 numbers.extend(range(part.first, part.last + 1))
         except FileNotFoundError as error:
             last = error
             continue
         return numbers, pa.concat_tables(tables)
     raise OSError(f"{folder} changes faster than it can be read") from last
+
+
+def _read(path: Path, names: list[str]) -> Table:
+    try:
+        with open_part(path) as file:
+            return file.read(columns=names, use_threads=False).select(names)
+    except FileNotFoundError:
+        raise
+    except UNREADABLE as error:
+        said = what_arrow_said(error)
+        raise RunError(f"{path.name} is damaged ({said}); verify tells more") from error

@@ -5,6 +5,7 @@ rows in and drains notices. Group commit: the thread takes all rows that wait an
 so a lone row is durable at once and a flood batches itself.
 """
 
+import importlib
 import threading
 import time
 from collections.abc import Mapping
@@ -82,6 +83,11 @@ class ResultsWriter:
         """Start the writer's and the compactor's threads."""
         self._compactor.start()
         self._thread.start()
+
+    @staticmethod
+    def warm() -> None:
+        """Load Arrow (a tenth of a second, the GIL held) now, not under the first row."""
+        importlib.import_module("runner.engine.results.partfile")
 
     def put(self, seq: int, row: Row) -> bool:
         """Take the row of commit number ``seq``, always; False: start no new attempts now.

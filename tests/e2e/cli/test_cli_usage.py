@@ -99,6 +99,19 @@ def test_init_writes_a_plan_once(pilot: Pilot, tmp_path: Path):
     assert pilot("init", "-").out == (tmp_path / "plan.toml").read_text()
 
 
+def test_init_for_a_script_runs_it(pilot: Pilot, tmp_path: Path):
+    (tmp_path / "agent.py").write_text("def run(task, ctx):\n    return True\n")
+    (tmp_path / "tasks.jsonl").write_text('{"id": "a"}\n{"id": "b"}\n')
+    assert pilot("init", "agent.py").code == 0
+    checked = pilot("check", "plan.toml")
+    assert (checked.code, "2 tasks" in checked.out, "python" in checked.out) == (0, True, True)
+    (tmp_path / "whole.py").write_text("print(1)\n")
+    whole = pilot("init", "whole.py")
+    assert (whole.code, "pilot-tui wrap -- python whole.py" in whole.err) == (2, True)
+    assert pilot("init", "gone.py").code == 2
+    assert not (tmp_path / "gone.py").exists()
+
+
 def test_a_loops_file_that_is_no_parquet(pilot: Pilot, tmp_path: Path):
     (tmp_path / "x.parquet").write_bytes(b"nothing")
     assert pilot("loops", "evaluate", "x.parquet").code == 2

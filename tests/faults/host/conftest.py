@@ -101,7 +101,8 @@ class Host:
         log = os.open(self.log_path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
         workers = list(range(plan.run.workers))
         with theirs:
-            socket.send_fds(zygote.socket, [z.packet(z.Fork(number))], [theirs.fileno(), log])
+            fds = [theirs.fileno(), log, log]  # an engine gives a pipe for output past Python
+            socket.send_fds(zygote.socket, [z.packet(z.Fork(number))], fds)
             os.close(log)
             self.pid = zygote.wait_for(z.Forked, host=number).pid
         self.send(m.Setup(number, workers, "test-run", str(folder), str(HERE), plan))

@@ -141,8 +141,13 @@ def test_stacks_name_the_executor_line(start):
     host = start()
     host.run("a1", "ctx_sleep")
     host.wait(m.Running)
-    host.send(m.Stacks(5))
-    assert "do_ctx_sleep" in host.wait(m.StacksTaken, id=5).text
+    text = ""
+    for number in range(100):  # `Running` is here before the thread has reached executor code
+        host.send(m.Stacks(number))
+        text = host.wait(m.StacksTaken, id=number).text
+        if "do_ctx_sleep" in text:
+            return
+    raise AssertionError(text)
 
 
 def test_limits_of_a_running_attempt_can_be_changed(start, make_plan):

@@ -88,7 +88,7 @@ def plain(task, ctx):
 
 
 def upload(task, ctx):
-    long = [{"role": "user", "content": "x" * 24_000_000}]
+    long = [{"role": "user", "content": "x" * 12_000_000}]  # more than two sockets hold
     ctx.client.chat.completions.create(model=ctx.model, messages=long)
     return True
 
@@ -119,17 +119,17 @@ def calls_then_pass(task, ctx):
 
 
 def own_client(task, ctx):
-    own = openai.OpenAI(base_url=ctx.base_url, api_key="mine", timeout=None, max_retries=0)
+    own = openai.OpenAI(base_url=ctx.endpoint_url, api_key="mine", timeout=None, max_retries=0)
     return _call_as(own, task, ctx)
 
 
 def own_client_retries(task, ctx):
-    own = openai.OpenAI(base_url=ctx.base_url, api_key="mine", timeout=2, max_retries=1000)
+    own = openai.OpenAI(base_url=ctx.endpoint_url, api_key="mine", timeout=2, max_retries=1000)
     return _call_as(own, task, ctx)
 
 
 def own_client_short_timeout(task, ctx):
-    own = openai.OpenAI(base_url=ctx.base_url, api_key="mine", timeout=0.5, max_retries=0)
+    own = openai.OpenAI(base_url=ctx.endpoint_url, api_key="mine", timeout=0.5, max_retries=0)
     return _call_as(own, task, ctx)
 
 
@@ -147,7 +147,7 @@ def short_timeout(task, ctx):
 def own_pool_of_one(task, ctx):
     only_one = httpx2.Client(limits=httpx2.Limits(max_connections=1), timeout=None)
     body = {"model": ctx.model, "messages": ASK, "stream": True}
-    url = ctx.base_url + "/chat/completions"
+    url = ctx.endpoint_url + "/chat/completions"
     header = {"x-pilot-task": task.id}
     with only_one.stream("POST", url, json=body, headers=header):
         only_one.post(url, json=body, headers=header)
@@ -156,7 +156,7 @@ def own_pool_of_one(task, ctx):
 def urllib_call(task, ctx):
     body = b'{"model": "m", "messages": [{"role": "user", "content": "go"}]}'
     headers = {"content-type": "application/json", "x-pilot-task": task.id}
-    request = urllib.request.Request(ctx.base_url + "/chat/completions", body, headers)
+    request = urllib.request.Request(ctx.endpoint_url + "/chat/completions", body, headers)
     with urllib.request.urlopen(request) as answer:
         return bool(answer.read())
 

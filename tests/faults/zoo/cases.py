@@ -165,7 +165,7 @@ CASES: Final = (
     _wait("N-finally-spins", "finally_spins", f"at {HERE}", "exception"),
     _wait("N-finally-waits-for-child", "finally_waits_for_child", f"at {HERE}", "exception"),
     # -- logs and results
-    _wait("O-print-flood", "print_flood", f"busy at {HERE}"),
+    _wait("O-print-flood", "print_flood", f"busy at {HERE}", "exception", daily=True),
     _wait("O-log-flood", "log_flood", f"busy at {HERE}", "abort", daily=True),
     _wait("O-logging-lock", "logging_lock", f"waiting for a lock at {HERE}"),
     Case("P-no-result", "no_result", "error:BadResult", rung=""),

@@ -30,15 +30,18 @@ LIMITS: Final = {
     "connect": 4.5,
     "first_byte": 4.5,
     "idle": 4.5,
-    "call": 5.2,
+    "call": 6.5,
     "prepare": 5.2,
     "score": 5.2,
-    "attempt": 6.0,
+    "attempt": 9.0,
 }
+"""Each begins later than the one that it lies within: on a busy machine a connection takes half a
+second, and a body of 12 MB one before its call even begins."""
 GRACE_S: Final = {"": 1.0, "abort": 1.0, "exception": 1.0, "abandon": 3.0}
 PROCESS_GRACE_S: Final = 1.0
 SEEN_S: Final = 1.0
-EARLY_S: Final = 0.1
+EARLY_S: Final = 0.25
+"""A clock begins in the host; the event that tells of it is stamped when the engine reads it."""
 LEFT_S: Final = 3.0
 _LOOK_S: Final = 0.03
 
@@ -301,6 +304,8 @@ class Log:
                 if isinstance(event, kind):
                     for limit in limits:
                         self._began[attempt_id, limit] = event.at
+            if isinstance(event, ev.FirstByte):  # itself it may be told with a later message
+                self._began[attempt_id, "idle"] = self._began[attempt_id, "call"] + event.wait_s
 
     def began(self, attempt_id: str, limit: str) -> float:
         """When the clock of that limit began to run for the attempt."""
@@ -310,6 +315,6 @@ class Log:
 _STARTS: Final[dict[type[ev.Event], tuple[str, ...]]] = {
     ev.AttemptStarted: ("prepare",),
     ev.AttemptRunning: ("attempt", "score", "connect"),  # cases score, or connect, at once
+    # What stalls has sent all that it sends with its first byte.
     ev.CallStarted: ("call", "first_byte", "idle", "connect"),
-    ev.FirstByte: ("idle",),  # what stalls has sent all that it sends by then
 }

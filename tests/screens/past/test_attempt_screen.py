@@ -44,7 +44,7 @@ def test_it_tells_the_conversation_and_no_word_of_it_drives_the_terminal(talk, s
         await stage.press("home")
         await stage.until("You are an agent.", "owned")
         assert harmless(stage)
-        assert ("turns: call, first byte" in stage.text) == (size[0] >= 100)
+        assert ("turn  call  byte tool" in stage.text) == (size[0] >= 100)
         assert "x kill" in stage.text
 
     on_stage(talk.run_dir, size, play)

@@ -11,8 +11,8 @@ from runner.core.verdict import EngineSeen
 
 @pytest.fixture(autouse=True)
 def small_pieces(monkeypatch: pytest.MonkeyPatch):
-    """The past is read in pieces of 20 kB, so that small runs have many snapshots too."""
-    monkeypatch.setattr("runner.past.history._PIECE_BYTES", 20_000)
+    """The past is read in chunks of 20 kB, so that small runs have many snapshots too."""
+    monkeypatch.setattr("runner.engine.log.reader.CHUNK_BYTES", 20_000)
 
 
 def chopped(maker) -> History:

@@ -107,8 +107,8 @@ def test_results_are_found_sorted_and_opened(night):
         await stage.until("RESULTS 0")
         stage.app.screen.find("state:failed mini")  # type: ignore[attr-defined]
         await stage.until("RESULTS 10")
-        await stage.press("right", "right", "right")
-        await stage.until("order: slowest")
+        await stage.press("left", "left", "left", "left")
+        await stage.until("took↓")
         first = next(line for line in stage.lines if "task-" in line)
         assert "task-37" in first
         await stage.press("escape")
@@ -127,11 +127,12 @@ def test_an_incident_is_replayed_from_ten_seconds_before_and_esc_comes_back(nigh
         while "hang" not in stage.lines[-6] + stage.lines[-5] + stage.lines[-4]:
             await stage.press("up")
         await stage.press("enter")
-        await stage.until("REPLAY")
-        await stage.press("escape")
-        await stage.until("FLEET")
-        await stage.until("REPLAY", "space play")
+        await stage.until("FLEET", "REPLAY", "space play")
         assert stage.app.view.kind == "replay"
+        assert abs(stage.app.view.now - (night.made[0].at + 1 + 5 - 10)) < 20
+        await stage.press("escape")
+        await stage.until("FLEET", "engine gone")
+        assert stage.app.view.kind == "attach"
 
     on_stage(night.run_dir, (120, 40), play)
 

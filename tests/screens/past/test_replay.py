@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from runner import State, apply, ev, fold
+from runner import History, State, apply, ev, fold
 from tui.source import Answer, Events, Loaded, Position, ReplaySource, SourceFailed, Timeline
 
 
@@ -133,6 +133,58 @@ def test_speed_goes_in_steps_and_has_bounds(story, replay, screen):
     screen.until(lambda: screen.position.speed == 1000.0)
     source.set_speed(0)
     screen.until(lambda: screen.position.speed == 0.1)
+
+
+def test_orders_are_carried_out_while_the_log_is_still_read(
+    lively, replay, screen, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr("runner.engine.log.reader.CHUNK_BYTES", 200)
+    read: list[float] = []
+    source = replay(lively)
+    screen.until(lambda: screen.position is not None)
+    source.set_speed(2.0)
+    screen.until(lambda: screen.position.speed == 2.0)
+    read.append(source._history.read_share)
+    source.seek(lively.made[-1].at)  # which lies in what was not read yet
+    screen.until(lambda: screen.position.now == lively.made[-1].at)
+    assert screen.state == fold(lively.made)
+    screen.until(lambda: screen.timeline is not None and screen.timeline.read == 1.0)
+    assert 0 < read[0] < 1
+    assert sum(screen.timeline.density) == sum(type(e) is not ev.Pulse for e in lively.made)
+
+
+def test_that_all_was_read_is_told_even_if_the_last_events_were_told_before(
+    story, screen, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr("tui.source.replay.TIMELINE_S", 0.0)
+    monkeypatch.setattr(History, "read_share", 0.999)
+    source = ReplaySource(story.run_dir)
+    source._post = screen.post
+    source._history.refresh()
+    source._tell_timeline(settled=False)
+    assert screen.timeline.read == 0.999
+    source._tell_timeline(settled=True)
+    assert screen.timeline.read == 1.0
+
+
+def test_a_jump_finds_a_mark_that_was_not_read_yet(
+    make_run, replay, screen, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr("runner.engine.log.reader.CHUNK_BYTES", 200)
+    maker = make_run()
+    maker.engine()
+    for _ in range(3000):
+        maker.wait(1).emit(ev.Pulse(slots=[], hosts=[]))
+    maker.emit(ev.KillRequested(attempt_id="nobody", origin="me"))
+    source = replay(maker)
+    screen.until(lambda: screen.position is not None)
+    assert source._history.read_share < 1
+    source.jump(1)
+    screen.until(lambda: screen.position.now == maker.at)
+    source.jump(1)  # there is none: it stays
+    source.set_speed(5.0)
+    screen.until(lambda: screen.position.speed == 5.0)
+    assert source.now() == maker.at
 
 
 def test_the_timeline_has_density_and_marks_to_jump_between(story, replay, screen):

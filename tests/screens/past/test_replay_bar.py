@@ -74,6 +74,14 @@ def test_until_the_run_was_read_it_says_so():
     assert "reading the run" in replay_lines(view, UNICODE, 80)[0].text
 
 
+def test_while_the_log_is_read_it_says_how_far():
+    view = view_at(60, [], [1] * 240)
+    view.timeline = Timeline(FIRST, LAST, [1] * 240, [], read=0.456)
+    assert "(1m00s of 2h00m)  reading 46%  10x" in replay_lines(view, UNICODE, 120)[0].text
+    view.timeline = Timeline(FIRST, LAST, [1] * 240, [])
+    assert "reading" not in replay_lines(view, UNICODE, 120)[0].text
+
+
 @pytest.fixture
 def story(make_run):
     maker = make_run()

@@ -237,7 +237,7 @@ def test_silence_of_a_stopped_engine_counts_on_and_ends_when_it_speaks(
     screen.until(lambda s, m: isinstance(m, EngineChanged) and m.seen.alive)
     fake.frozen.set()
     began = time.monotonic()
-    screen.until(lambda s, m: isinstance(m, EngineChanged) and m.seen.silent_s >= 2)
+    screen.until(lambda s, m: isinstance(m, EngineChanged) and m.seen.silent_s >= 1.6)
     assert time.monotonic() - began < 4.0
     assert source.engine().alive
     fake.frozen.clear()

@@ -1,6 +1,6 @@
 """The attempt screen, drawn: head, limits, turns, and a page for each tab."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Final, Literal
 
 from runner import (
@@ -17,7 +17,7 @@ from runner import (
 )
 from tui.glyphs import Glyphs
 from tui.runview import RunView
-from tui.text import clock, pad, plain, width
+from tui.text import clock, cut, pad, plain, width
 from tui.view.bars import limit_bar
 from tui.view.line import DIM, EDGE, HI, TEXT, Ink, Line, button, rule
 from tui.view.look import sign_of, tone
@@ -29,6 +29,7 @@ Tab = Literal["talk", "turns", "calls", "tools", "stack", "output", "events"]
 TABS: Final[tuple[Tab, ...]] = ("talk", "turns", "calls", "tools", "stack", "output", "events")
 TWO_COLUMNS_FROM: Final = 100
 TURNS_CELLS: Final = 37
+_COUNTS_FROM: Final = 72
 
 
 def worker_of(view: RunView, attempt_id: str) -> WorkerState | None:
@@ -57,17 +58,30 @@ def head_lines(view: RunView, story: Story, glyphs: Glyphs, cells: int) -> list[
     stalled = stalled_s(worker, view.now)
     state = f"{sign.upper()} {duration(stalled)}" if sign in ("stuck", "slow") else ""
     words = f"{state} in {short_doing(worker)}" if state else short_doing(worker)
-    left, by = ends(view, worker)
+    tail = _ending(view, worker, cells)
+    then = f", {then_words(view, worker)}" if tail.width else ""
+    if line.width + tail.width + len(then) + 1 <= cells:
+        tail.add(then, DIM)
+    line.fit(cells - tail.width - 1)
     second = Line().add(" ").add(words, Ink(fg, bold=sign == "stuck"))
     reason = why(view.state, worker, view.now)
     if reason:
-        second.add(f": {reason}", TEXT)
+        second.add(": ", TEXT).add(cut(reason, cells - second.width - 1, glyphs.more), TEXT)
+    return [
+        line.extend(tail).fit(cells),
+        second.fit(cells),
+        _limits(view, worker, glyphs, cells).fit(cells),
+    ]
+
+
+def _ending(view: RunView, worker: WorkerState, cells: int) -> Line:
+    """``ends in 10m54s (attempt limit)``: at the right end of the title, where nothing cuts it."""
+    left, by = ends(view, worker)
+    line = Line()
     if left:
-        second.add(f"; ends in {left} ({by})", DIM)
-        then = f", then {then_words(view, worker)}"
-        if second.width + len(then) < cells:
-            second.add(then, DIM)
-    return [line.fit(cells), second.fit(cells), _limits(view, worker, glyphs, cells).fit(cells)]
+        line.add(" ends in ", DIM).add(left, HI)
+        line.add(f" ({by})" if cells >= TWO_COLUMNS_FROM else "", DIM)
+    return line
 
 
 def _ended_head(story: Story, cells: int) -> list[Line]:
@@ -108,19 +122,27 @@ def _limits(view: RunView, worker: WorkerState, glyphs: Glyphs, cells: int) -> L
     ran = ran_s(view, worker)
     line = Line().add(" attempt ", DIM).extend(limit_bar(ran / limits.attempt, bar, glyphs))
     line.add(f" {duration(ran)}/{duration(limits.attempt)}", TEXT)
-    if worker.max_turns:
-        line.add("   turns ", DIM)
-        line.extend(limit_bar(worker.turn / worker.max_turns, bar, glyphs))
-        line.add(f" {worker.turn}/{worker.max_turns}", TEXT)
-    waited = f"{duration(worker.backoff_s)}/{duration(limits.retry_total)}"
-    line.add("   back-off ", DIM).add(waited, TEXT)
-    if cells >= TWO_COLUMNS_FROM:
-        line.add(f"   ${worker.cost:.2f}", TEXT)
-        line.add(f"   {count(worker.tokens_in)}+{count(worker.tokens_out)} tokens", TEXT)
-        whole = f"   {duration(elapsed_s(worker, view.now))} in all"
-        if line.width + len(whole) < cells:
-            line.add(whole, DIM)
+    for part in _spent(view, worker, glyphs, bar, cells):
+        if line.width + part.width + 3 <= cells:
+            line.add("   ").extend(part)
     return line
+
+
+def _spent(
+    view: RunView, worker: WorkerState, glyphs: Glyphs, bar: int, cells: int
+) -> Iterator[Line]:
+    """What else of its limits is used up, each to be drawn whole or not at all."""
+    if worker.max_turns:
+        line = Line().add("turns ", DIM)
+        line.extend(limit_bar(worker.turn / worker.max_turns, bar, glyphs))
+        yield line.add(f" {worker.turn}/{worker.max_turns}", TEXT)
+    most = limits_of(view.state.plan, worker.model).retry_total
+    waited = f"{duration(worker.backoff_s)}/{duration(most)}"
+    yield Line().add("back-off ", DIM).add(waited, TEXT)
+    if cells >= TWO_COLUMNS_FROM:
+        yield Line().add(f"${worker.cost:.2f}", TEXT)
+        yield Line().add(f"{count(worker.tokens_in)}+{count(worker.tokens_out)} tokens", TEXT)
+        yield Line().add(f"{duration(elapsed_s(worker, view.now))} in all", DIM)
 
 
 def tab_line(tab: Tab, story: Story, cells: int, *, following: bool, search: str) -> Line:
@@ -133,10 +155,12 @@ def tab_line(tab: Tab, story: Story, cells: int, *, following: bool, search: str
     }
     line = Line().add(" ")
     gap = " " if cells >= TWO_COLUMNS_FROM else ""
-    for name in tabs_for(cells):
-        number = f" {counts[name]}" if counts.get(name) else ""
+    names = [(name, f" {name}{_number(counts, name, cells)} ") for name in tabs_for(cells)]
+    while names and sum(len(words) for _, words in names) + 1 > cells:
+        names.pop(0 if names[0][0] != tab else -1)  # the one that is open is always there
+    for name, words in names:
         ink = Ink("hi", "select", bold=True) if name == tab else DIM
-        line.add(f" {name}{number} ", ink, f"tab:{name}").add(gap)
+        line.add(words, ink, f"tab:{name}").add(gap)
     found = f"/ {plain(search, 20)}  " if search else ""
     state = "on" if following else "off"
     for words in (f"follow {state} (f)", f"f {state}"):
@@ -146,14 +170,27 @@ def tab_line(tab: Tab, story: Story, cells: int, *, following: bool, search: str
     return line.fit(cells, EDGE)
 
 
+def _number(counts: Mapping[str, int], name: str, cells: int) -> str:
+    """How many there are, where there is room to say so."""
+    return f" {counts[name]}" if counts.get(name) and cells >= _COUNTS_FROM else ""
+
+
 def buttons_line(view: RunView, story: Story, cells: int) -> Line:
     """What can be done with it."""
     worker = worker_of(view, story.attempt_id)
     on = view.acting and worker is not None and worker.phase != "killing"
-    line = Line().add(" ").extend(button("x kill", "key:kill", on=on)).add("  ")
-    line.extend(button("r kill + run again" if worker else "r run again", "key:retry", on=on))
-    line.add("  ").extend(button("s stack now", "key:stack", on=on)).add("  ")
-    line.extend(button("o pager", "key:pager")).add("  ").extend(button("y copy", "key:copy"))
+    again = "r kill + run again" if worker and cells >= _COUNTS_FROM else "r run again"
+    line = Line()
+    for label, key, works in (
+        ("x kill", "kill", on),
+        (again, "retry", on),
+        ("s stack now", "stack", on),
+        ("o pager", "pager", True),
+        ("y copy", "copy", True),
+    ):
+        piece = button(label, f"key:{key}", on=works)
+        if line.width + piece.width + 2 <= cells:
+            line.add("  " if line.width else " ").extend(piece)
     rest = "n next trouble   <- -> other attempts"
     if line.width + len(rest) + 2 <= cells:
         line.to(cells - len(rest) - 1).add(rest, DIM)
@@ -165,7 +202,9 @@ def buttons_line(view: RunView, story: Story, cells: int) -> Line:
 
 def turn_lines(story: Story, now: float, glyphs: Glyphs, cells: int) -> list[Line]:
     """Call, first byte, tool of each turn; the one under way last."""
-    lines = [rule(Line().add("turns: call, first byte, tool", DIM), cells, glyphs.dash)]
+    heads = Line().add(pad("turn", 5, "right"), DIM).add(pad("call", 6, "right"), DIM)
+    heads.add(pad("byte", 6, "right") + " tool     took", DIM)
+    lines = [heads.fit(cells)]
     for turn in story.turns:
         last = turn is story.turns[-1] and story.ended is None
         line = Line().add(glyphs.pointer if last else " ", HI).add(f"{turn.turn:>3} ", HI)
@@ -190,7 +229,7 @@ def page_lines(tab: Tab, view: RunView, story: Story, glyphs: Glyphs, cells: int
     """All lines of a tab, ``cells`` wide."""
     match tab:
         case "talk":
-            return _talk(story, cells)
+            return _talk(story, glyphs, cells)
         case "turns":
             return turn_lines(story, view.now, glyphs, cells)
         case "calls":
@@ -208,13 +247,13 @@ def page_lines(tab: Tab, view: RunView, story: Story, glyphs: Glyphs, cells: int
 _ROLE_INK: Final = {"assistant": "accent", "system": "dim", "user": "hi", "tool": "partial"}
 
 
-def _talk(story: Story, cells: int) -> list[Line]:
+def _talk(story: Story, glyphs: Glyphs, cells: int) -> list[Line]:
     lines: list[Line] = []
     turn = -1
     for item in story.items:
         if item.turn != turn:
             turn = item.turn
-            lines.append(rule(Line().add(f"turn {turn}", DIM), cells, "-"))
+            lines.append(rule(Line().add(f"turn {turn}", DIM), cells, glyphs.dash))
         lines += _item(item, cells)
     return lines or [Line().add("  nothing was said yet", DIM).fit(cells)]
 
@@ -240,7 +279,6 @@ def _call_head(cells: int) -> Line:
 
 
 def _call(call: Call, cells: int) -> Line:
-
     line = Line().add(f"{call.n:>4}  {clock(call.at)}  ", TEXT)
     line.add(pad(latency(call.first_byte_s), 8, "right"), DIM)
     line.add(pad(latency(call.latency_s), 8, "right"), HI)

@@ -1,11 +1,11 @@
 """Endpoints: a line per model and deployment, with all that is known of each."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
 
-from runner import EndpointState, backing_off, count, duration, latency, model_workers
+from runner import EndpointState, backing_off, count, duration, latency, model_workers, plural
 from tui.runview import RunView
-from tui.text import clock, plain
+from tui.text import clock, fitting, plain
 from tui.view.endpoints import limit_words, limited_per_min, lowered, quantiles
 from tui.view.line import DIM, HI, TEXT, Ink, Line
 from tui.view.table import Cell, Column, cell
@@ -15,9 +15,9 @@ COLUMNS: Final = (
     Column("endpoint", 14, drop=2),
     Column("deployment", 14, drop=9),
     Column("busy", 5, "right"),
-    Column("limit", 8, "right"),
+    Column("limit", 8, "right", drop=1),
     Column("p50", 7, "right"),
-    Column("p95", 7, "right"),
+    Column("p95", 7, "right", drop=1),
     Column("429/min", 7, "right"),
     Column("waits", 6, "right", drop=5),
     Column("tok/s", 6, "right", drop=6),
@@ -25,6 +25,23 @@ COLUMNS: Final = (
     Column("errors", 6, "right", drop=4),
     Column("ended", 6, "right", drop=3),
     Column("not scored", 10, "right", drop=8),
+)
+_Shown = tuple[RunView, EndpointState]
+BY: Final[tuple[Callable[[_Shown], str | float], ...]] = (
+    lambda shown: shown[1].model,
+    lambda shown: shown[1].endpoint,
+    lambda shown: shown[1].deployment,
+    lambda shown: shown[1].busy,
+    lambda shown: model_workers(shown[0].state, shown[1].model),
+    lambda shown: quantiles(*shown)[0] or 0.0,
+    lambda shown: quantiles(*shown)[1] or 0.0,
+    lambda shown: limited_per_min(*shown),
+    lambda shown: backing_off(shown[0].state, shown[1]),
+    lambda shown: _tokens_per_s(*shown),
+    lambda shown: shown[1].calls,
+    lambda shown: shown[1].errors,
+    lambda shown: shown[1].ended,
+    lambda shown: shown[1].not_scored,
 )
 CHANGEABLE: Final = "qps, max_in_flight, workers, first_byte, idle, call, attempt"
 """What people change in mid-run; any other key of `Limits` and `Watch` is taken as well."""
@@ -74,7 +91,7 @@ def _tokens_per_s(view: RunView, item: EndpointState) -> float:
     return sum(n for at, n in item.tokens if at >= view.now - _MINUTE_S) / _MINUTE_S
 
 
-def _limits(view: RunView, item: EndpointState) -> Line:
+def _limits(view: RunView, item: EndpointState, cells: int) -> Line:
     """The figures that ``e`` changes."""
     line = Line().add("  limits: ", DIM)
     plan = view.state.plan
@@ -86,9 +103,11 @@ def _limits(view: RunView, item: EndpointState) -> Line:
     qps = f"{place.qps:g}" if place.qps else "none"
     flight = str(place.max_in_flight or "none")
     limits = model.limits
-    line.add(f"qps {qps}   max_in_flight {flight}   workers {model.workers or 'all'}", TEXT)
-    line.add(f"   first_byte {duration(limits.first_byte)}   idle {duration(limits.idle)}", TEXT)
-    return line.add(f"   call {duration(limits.call)}   attempt {duration(limits.attempt)}", TEXT)
+    line.add(f"qps {qps}", TEXT).whole(cells, f"   max_in_flight {flight}", TEXT)
+    line.whole(cells, f"   workers {model.workers or 'all'}", TEXT)
+    for name in ("attempt", "call", "first_byte", "idle"):
+        line.whole(cells, f"   {name} {duration(getattr(limits, name))}", TEXT)
+    return line
 
 
 def endpoint_detail(view: RunView, item: EndpointState, cells: int) -> list[Line]:
@@ -102,17 +121,18 @@ def endpoint_detail(view: RunView, item: EndpointState, cells: int) -> list[Line
         since = f" since {clock(item.admitted_at)}" if item.admitted_at else ""
         words = f"  held at {model_workers(view.state, item.model)}{since}: "
         lines.append(Line().add(words, Ink("slow")).add(plain(item.admitted_why, 120), TEXT))
-    lines.append(_limits(view, item))
+    lines.append(_limits(view, item, cells))
     here = [
         f"{worker.worker:03d}"
         for worker in view.state.workers
         if (worker.model, worker.endpoint, worker.deployment)
         == (item.model, item.endpoint, item.deployment)
     ]
-    words = ", ".join(here) if here else "none"
-    lines.append(Line().add("  workers on it: ", DIM).add(plain(words, max(10, cells - 20)), TEXT))
+    line = Line().add(f"  {plural(len(here), 'worker')} on it: ", DIM)
+    lines.append(line.add(fitting(here, cells - line.width - 1, ", "), TEXT))
     seconds = sorted(took for at, took in item.latencies if at >= view.now - 300)
     if seconds:
         spread = f"{latency(seconds[0])} to {latency(seconds[-1])}, {len(seconds)} calls"
-        lines.append(Line().add("  calls of the last 5 min: ", DIM).add(spread, TEXT))
+        span = "5 min" if cells < 60 else "the last 5 min"
+        lines.append(Line().add(f"  calls of {span}: ", DIM).add(spread, TEXT))
     return lines

@@ -1,10 +1,10 @@
 """Errors by cause: a line a cause, the most frequent first; the last one's own words below."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from runner import Mishap
-from tui.text import clock, plain, wrap
+from tui.text import clock, fitting, plain, wrap
 from tui.view.line import DIM, HI, TEXT, Ink, Line
 from tui.view.table import Cell, Column, cell
 
@@ -15,6 +15,14 @@ COLUMNS: Final = (
     Column("where", 30, drop=1),
     Column("first", 8, "right", drop=3),
     Column("last", 8, "right", drop=2),
+)
+BY: Final[tuple[Callable[[Mishap], str | float], ...]] = (
+    lambda item: item.count,
+    lambda item: item.kind,
+    lambda item: item.what,
+    lambda item: item.where,
+    lambda item: item.first_at,
+    lambda item: item.last_at,
 )
 _KINDS: Final = {
     "attempt": ("attempt", "not_scored"),
@@ -53,6 +61,7 @@ def error_detail(item: Mishap, cells: int) -> list[Line]:
     said = wrap(plain(item.text, 400), cells - 4, 2) if item.text else ["(no more is known)"]
     lines = [Line().add("  " + part, TEXT) for part in said]
     if item.attempts:
-        ids = ", ".join(plain(attempt, 30) for attempt in reversed(item.attempts))
-        lines.append(Line().add("  last attempts: ", DIM).add(plain(ids, cells), TEXT))
+        ids = [plain(attempt, 60) for attempt in reversed(item.attempts)]
+        line = Line().add("  last attempts: ", DIM)
+        lines.append(line.add(fitting(ids, cells - line.width - 1, ", "), TEXT))
     return lines

@@ -1,10 +1,10 @@
 """Incidents: a line an episode, joined over workers and time."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
 
-from runner import Incident, duration, incident_words
-from tui.text import clock, plain, wrap
+from runner import Incident, duration, incident_words, plural
+from tui.text import clock, fitting, plain, wrap
 from tui.view.line import DIM, HI, TEXT, Ink, Line
 from tui.view.table import Cell, Column, cell
 
@@ -13,6 +13,12 @@ COLUMNS: Final = (
     Column("to", 8),
     Column("for", 7, "right", drop=1),
     Column("what happened", 0),
+)
+BY: Final[tuple[Callable[[Incident], str | float], ...]] = (
+    lambda item: item.began_at,
+    lambda item: float("inf") if item.open else item.ended_at,
+    lambda item: item.ended_at - item.began_at,
+    incident_words,
 )
 _ROLES: Final = {
     "hang": "stuck",
@@ -51,7 +57,8 @@ def incident_detail(item: Incident, cells: int) -> list[Line]:
         for part in wrap(plain(incident_words(item), 400), cells - 4, 2)
     ]
     if item.workers:
-        numbers = ", ".join(f"{number:03d}" for number in item.workers)
-        lines.append(Line().add("  workers ", DIM).add(plain(numbers, max(10, cells - 14)), TEXT))
+        numbers = [f"{number:03d}" for number in sorted(item.workers)]
+        line = Line().add(f"  {plural(len(numbers), 'worker')}: ", DIM)
+        lines.append(line.add(fitting(numbers, cells - line.width - 1, ", "), TEXT))
     lines.append(Line().add("  enter: watch it from 10 s before", DIM))
     return lines

@@ -1,6 +1,6 @@
 """Limits: what is in force, what the plan said, who changed it and when."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Final, NamedTuple
 
 from runner import Plan, ev
@@ -9,13 +9,22 @@ from tui.view.line import DIM, HI, TEXT, Ink, Line
 from tui.view.table import Cell, Column, cell
 
 COLUMNS: Final = (
-    Column("key", 0),
-    Column("in force", 14, "right"),
-    Column("plan said", 12, "right", drop=1),
+    Column("key", 0, least=29),
+    Column("in force", 11, "right"),
+    Column("plan said", 11, "right", drop=1),
     Column("changed", 8, "right", drop=2),
-    Column("by", 16, drop=3),
-    Column("what it does", 44, drop=4),
+    Column("by", 14, drop=3),
+    Column("what it does", 40, drop=4),
 )
+BY: Final[tuple[Callable[["Limit"], str | float] | None, ...]] = (
+    lambda item: item.key,
+    None,
+    None,
+    lambda item: item.change.at if item.change else 0.0,
+    lambda item: item.change.origin if item.change else "",
+    None,
+)
+"""Values are of many kinds, so there is no order among them."""
 _SECTIONS: Final = ("limits", "watch", "run", "stop", "loops", "resources")
 _NOT_LIMITS: Final = ("run.name", "run.seed", "run.order", "resources.isolation", "resources.hosts")
 _WORDS: Final = {
@@ -44,6 +53,15 @@ _WORDS: Final = {
     "stop.cost": "pause at this cost, 0 never",
     "resources.freeze_after": "silent process is replaced after",
     "resources.max_memory_percent": "no new tasks above this memory",
+    "resources.max_host_memory_mb": "a process above it is replaced, 0 never",
+    "resources.adaptive": "fewer workers while it says too much",
+    "resources.min_workers": "never fewer workers than these",
+    "loops.repeat": "the same action comes again and again",
+    "loops.cycle": "a few actions alternate",
+    "loops.search": "it only searches and never acts",
+    "loops.unclosed_tag": "it never closes its tag",
+    "loops.no_action": "it talks and does nothing",
+    "loops.done": "everything is achieved: end and score",
 }
 
 
@@ -112,12 +130,10 @@ def matches(item: Limit, text: str) -> bool:
     return all(word in line for word in text.lower().split())
 
 
-def limit_detail(item: Limit, *, acting: bool) -> list[Line]:
+def limit_detail(item: Limit, cells: int, *, acting: bool) -> list[Line]:
     """What it does, and how it is changed."""
     words = _WORDS.get(item.key, "")
     line = Line().add(f"  {plain(item.key, 80)} = {plain(item.value, 60)}", HI)
-    line.add(f"   {words}", DIM)
-    how = (
-        "enter: another value, for attempts from now on" if acting else "nothing can be changed now"
-    )
-    return [line, Line().add("  " + how, DIM)]
+    line.whole(cells, f"   {words}", DIM)
+    how = Line().add("  enter: another value" if acting else "  nothing can be changed now", DIM)
+    return [line, how.whole(cells, ", for attempts from now on" if acting else "", DIM)]

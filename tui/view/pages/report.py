@@ -1,18 +1,22 @@
 """The report: success by model and prompt type as a heat table, time taken, outcomes over time."""
 
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from runner import Figures, Heat, count, duration
+from runner import count, duration
 from tui.glyphs import Glyphs
 from tui.text import clock, pad, plain, width
 from tui.view.line import DIM, EDGE, HI, TEXT, Ink, Line, rule
 
+if TYPE_CHECKING:  # polars takes a quarter of a second to load, which the screen must not wait for
+    from runner import Figures, Heat
+
 HISTOGRAM_EDGES: Final = (0.5, 1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1200, 1800, 3600)
 _SCORED: Final = ("passed", "partial", "failed")
 _CELL: Final = 16
+_WIDEST_CELL: Final = 22
 
 
-def report_lines(found: Figures, glyphs: Glyphs, cells: int) -> list[Line]:
+def report_lines(found: "Figures", glyphs: Glyphs, cells: int) -> list[Line]:
     """The whole report, to be scrolled."""
     lines = _heat(found, glyphs, cells)
     lines += [Line(), *_groups(found, glyphs, cells)]
@@ -21,39 +25,43 @@ def report_lines(found: Figures, glyphs: Glyphs, cells: int) -> list[Line]:
     return [line.fit(cells) for line in lines]
 
 
-def _heat(found: Figures, glyphs: Glyphs, cells: int) -> list[Line]:
+def _heat(found: "Figures", glyphs: Glyphs, cells: int) -> list[Line]:
     down = sorted({item.down for item in found.heat})
     across = sorted({item.across for item in found.heat})
     by_place = {(item.down, item.across): item for item in found.heat}
-    title = Line().add("passed of scored tasks, by model and prompt type", HI)
-    lines = [rule(title, cells, glyphs.dash, Line().add("Wilson 95 %", DIM))]
+    words = "passed of scored tasks, by model and prompt type"
+    spread = "rate, Wilson 95 %, scored" if cells >= 100 else "Wilson 95 %"
+    title = Line().add(words if cells >= 60 else "passed, by model and prompt", HI)
+    lines = [rule(title, cells, glyphs.dash, Line().add(spread, DIM))]
     left = min(26, max((width(plain(name, 60)) for name in down), default=0) + 2)
-    fit = max(1, (cells - left - 1) // (_CELL + 1))
+    widest = max((width(plain(name, 40)) for name in across), default=0)
+    size = min(_WIDEST_CELL, max(_CELL, widest))
+    fit = max(1, (cells - left - 1) // (size + 1))
     for start in range(0, len(across), fit):
         names = across[start : start + fit]
         head = Line().add(" " + pad("", left), DIM)
         for name in names:
-            head.add(pad(plain(name, 40) or "all", _CELL, "right", glyphs.more) + " ", DIM)
+            head.add(pad(plain(name, 40) or "all", size, "right", glyphs.more) + " ", DIM)
         lines.append(head)
         for name in down:
             line = Line().add(" " + pad(plain(name, 60), left, more=glyphs.more), TEXT)
             for other in names:
-                line.extend(_heat_cell(by_place.get((name, other)))).add(" ")
+                line.extend(_heat_cell(by_place.get((name, other)), size)).add(" ")
             lines.append(line)
     return lines
 
 
-def _heat_cell(item: Heat | None) -> Line:
+def _heat_cell(item: "Heat | None", size: int) -> Line:
     """``83% 78-87`` and how many; the deeper the ground the better."""
     if item is None:
-        return Line().add(" " * _CELL, DIM)
+        return Line().add(" " * size, DIM)
     if item.rate is None or item.low is None or item.high is None:
-        return Line().add(pad(f"0 of {item.n} scored", _CELL, "right"), Ink("not_scored"))
+        return Line().add(pad(f"0 of {item.n} scored", size, "right"), Ink("not_scored"))
     share = f"{100 * item.rate:.0f}%"
     spread = f"{100 * item.low:.0f}-{100 * item.high:.0f}"
     text = f"{share:>4} {spread:>6} {count(item.scored):>4}"
     role = "passed" if item.rate >= 0.66 else "partial" if item.rate >= 0.33 else "failed"
-    return Line().add(pad(text, _CELL, "right"), Ink(role, bold=item.rate >= 0.66))
+    return Line().add(pad(text, size, "right"), Ink(role, bold=item.rate >= 0.66))
 
 
 _GROUP_HEADS: Final = (
@@ -70,7 +78,7 @@ _GROUP_HEADS: Final = (
 )
 
 
-def _groups(found: Figures, glyphs: Glyphs, cells: int) -> list[Line]:
+def _groups(found: "Figures", glyphs: Glyphs, cells: int) -> list[Line]:
     lines = [rule(Line().add("models", HI), cells, glyphs.dash)]
     head = Line().add(" ")
     for name, size in _GROUP_HEADS:
@@ -106,7 +114,7 @@ def _group_texts(group: dict[str, str | int | float | None]) -> tuple[str, ...]:
     )
 
 
-def _histogram(found: Figures, glyphs: Glyphs, cells: int) -> list[Line]:
+def _histogram(found: "Figures", glyphs: Glyphs, cells: int) -> list[Line]:
     lines = [rule(Line().add("how long tasks took", HI), cells, glyphs.dash)]
     counts = found.histogram
     used = [place for place, number in enumerate(counts) if number]
@@ -129,7 +137,7 @@ def _bin(place: int) -> str:
     return f"to {edge:g}s" if edge < 1 else f"to {duration(edge)}"
 
 
-def _over_time(found: Figures, glyphs: Glyphs, cells: int) -> list[Line]:
+def _over_time(found: "Figures", glyphs: Glyphs, cells: int) -> list[Line]:
     lines = [rule(Line().add("outcomes over the run", HI), cells, glyphs.dash)]
     if not found.tasks:
         return lines

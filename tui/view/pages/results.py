@@ -1,18 +1,22 @@
 """Results: a line a task, found and sorted among as many as there are."""
 
 from collections.abc import Sequence
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from runner import ResultList, ResultRow, count, duration, latency
-from tui.text import clock, plain
-from tui.view.line import DIM, HI, TEXT, Ink, Line
+from runner import count, duration, latency
+from tui.text import clock, cut, plain
+from tui.view.line import DIM, TEXT, Ink, Line
 from tui.view.table import Cell, Column, cell
+from tui.view.words import task_words
+
+if TYPE_CHECKING:  # polars takes a quarter of a second to load, which the screen must not wait for
+    from runner import ResultList, ResultRow
 
 COLUMNS: Final = (
     Column("outcome", 10),
-    Column("cause", 20, drop=2),
+    Column("cause", 13, drop=2),
     Column("task", 0),
-    Column("model", 20, drop=1),
+    Column("model", 18, drop=1),
     Column("score", 5, "right", drop=3),
     Column("turns", 5, "right", drop=4),
     Column("took", 7, "right"),
@@ -20,47 +24,47 @@ COLUMNS: Final = (
     Column("cost", 7, "right", drop=7),
     Column("ended", 8, "right", drop=5),
 )
-SORTS: Final[tuple[tuple[str, str, bool], ...]] = (
-    ("", "as saved", False),
-    ("", "newest", True),
-    ("outcome", "outcome", False),
-    ("elapsed_s", "slowest", True),
-    ("turns", "most turns", True),
-    ("tokens_in", "most tokens", True),
-    ("cost", "dearest", True),
-    ("model", "model", False),
-    ("task_id", "task", False),
+BY: Final = (
+    "outcome",
+    "cause",
+    "task_id",
+    "model",
+    "score",
+    "turns",
+    "elapsed_s",
+    "tokens",
+    "cost",
+    "ended_at",
 )
-"""(column, words, descending)."""
+"""What `ResultList.select` calls each column."""
 _SCORED: Final = ("passed", "partial", "failed")
 
 
 class ResultRows:
     """Rows of a list as the screen wants them; made when they come in sight."""
 
-    def __init__(self, found: ResultList, *, backwards: bool = False) -> None:
+    def __init__(self, found: "ResultList") -> None:
         self._found = found
-        self._backwards = backwards
 
     def __len__(self) -> int:
         return len(self._found)
 
-    def at(self, place: int) -> ResultRow:
+    def at(self, place: int) -> "ResultRow":
         """The result at that place."""
-        return self._found.row(len(self) - 1 - place if self._backwards else place)
+        return self._found.row(place)
 
     def row(self, place: int) -> Sequence[Cell]:
         """A cell for each of `COLUMNS`."""
         return result_cells(self.at(place))
 
 
-def result_cells(row: ResultRow) -> Sequence[Cell]:
+def result_cells(row: "ResultRow") -> Sequence[Cell]:
     """A cell for each of `COLUMNS`."""
     role = row.outcome if row.outcome in _SCORED else "not_scored"
     return (
         cell(plain(row.outcome, 20), Ink(role, bold=True)),
-        cell(plain(row.cause, 60), Ink(role) if row.cause else DIM),
-        cell(plain(row.task_id, 160), HI),
+        cell(_cause(row), Ink(role) if row.cause else DIM),
+        cell(task_words(row.task_id), TEXT),
         cell(plain(row.model, 60), TEXT),
         cell(f"{row.score:.2f}" if row.score is not None else "", TEXT),
         cell(str(row.turns), DIM),
@@ -71,20 +75,27 @@ def result_cells(row: ResultRow) -> Sequence[Cell]:
     )
 
 
-def result_detail(row: ResultRow, cells: int) -> list[Line]:
+def _cause(row: "ResultRow") -> str:
+    """The cause without what the outcome says already: ``first_byte`` of what timed out."""
+    kind, _, rest = plain(row.cause, 60).partition(":")
+    return (
+        rest if kind in ("deadline", "loop", "killed", "error") and rest else plain(row.cause, 60)
+    )
+
+
+def result_detail(row: "ResultRow", cells: int) -> list[Line]:
     """What the columns have no room for, and what can be done."""
     first = Line().add("  " + plain(row.attempt_id, 60), TEXT)
-    first.add(f"   attempt {row.attempt}, worker {row.worker}", DIM)
-    first.add(f"   {plain(row.endpoint, 30)}", DIM)
-    first.add(f"   {row.calls} calls, {row.call_retries} sent again", DIM)
+    first.whole(cells, f"   attempt {row.attempt}, worker {row.worker}", DIM)
+    first.whole(cells, f"   {plain(row.endpoint, 30)}", DIM)
+    first.whole(cells, f"   {row.calls} calls, {row.call_retries} sent again", DIM)
     if row.backoff_s:
-        first.add(f"   waited {duration(row.backoff_s)}", Ink("backoff"))
-    if row.prompt_type:
-        first.add(f"   {plain(row.prompt_type, 40)}", DIM)
+        first.whole(cells, f"   waited {duration(row.backoff_s)}", Ink("backoff"))
     said = plain(row.error, 400)
-    second = Line().add("  " + said, Ink("not_scored")) if said else Line()
-    third = Line().add(
-        "  enter transcript   r run again   / find: words, model:, state:, cause:", DIM
-    )
-    third.add("   <- -> order", DIM)
+    if said:
+        second = Line().add("  " + cut(said, cells - 3), Ink("not_scored"))
+    else:
+        second = Line().add("  prompt type: ", DIM).add(plain(row.prompt_type, 60) or "none", TEXT)
+    third = Line().add("  enter transcript", DIM).whole(cells, "   r run again", DIM)
+    third.whole(cells, "   / finds words, model:, state:, cause:", DIM)
     return [line.fit(cells) for line in (first, second, third)]

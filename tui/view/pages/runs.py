@@ -1,7 +1,7 @@
 """The home screen: this user's runs, live ones first."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from runner import Glance, size
@@ -17,6 +17,15 @@ COLUMNS: Final = (
     Column("last event", 16, drop=2),
     Column("results", 8, "right", drop=3),
     Column("log", 8, "right", drop=4),
+)
+BY: Final[tuple[Callable[[Glance], str | float], ...]] = (
+    lambda item: item.status,
+    lambda item: item.info.run_id,
+    lambda item: item.info.name,
+    lambda item: item.info.created,
+    lambda item: item.last_at,
+    lambda item: item.rows,
+    lambda item: item.log_bytes,
 )
 _ROLES: Final = {
     "running": "accent",
@@ -60,5 +69,6 @@ def run_detail(item: Glance, cells: int) -> list[Line]:
     if item.why:
         lines[0].add("   ended: " + plain(item.why, 120), TEXT)
     if item.status == "lost":
-        lines[1].add("   its engine is gone: R there starts it again", Ink("stuck"))
+        lines[1].whole(cells, "   its engine is gone", Ink("stuck"))
+        lines[1].whole(cells, ": R there starts it again", Ink("stuck"))
     return lines

@@ -1,0 +1,101 @@
+"""HTTP/1.1 as servers really write it, over the connections that the guarded clients use."""
+
+from typing import Any
+
+import httpx2
+import pytest
+
+from runner.host import chat
+
+OK = "HTTP/1.1 200 OK\r\n"
+
+
+def server_that(serve: Any, *answers: str | bytes) -> Any:
+    """Gives each request of a connection the next answer, then ends the connection."""
+
+    def handler(peer: Any) -> None:
+        for answer in answers:
+            if peer.request() is None:
+                return
+            peer.send(answer)
+
+    return serve(handler)
+
+
+def get(server: Any, attempt: Any, **more: Any) -> httpx2.Response:
+    one = attempt(server)
+    with chat.http_client(one.session, one.connections) as client:
+        return client.request("GET", f"http://127.0.0.1:{server.port}/elsewhere", **more)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        pytest.param(f"{OK}Content-Length: 5\r\n\r\nhello", id="length"),
+        pytest.param(
+            f"{OK}Transfer-Encoding: chunked\r\n\r\n2\r\nhe\r\n3;x=y\r\nllo\r\n0\r\nX: 1\r\n\r\n",
+            id="chunked",
+        ),
+        pytest.param(f"{OK}\r\nhello", id="until-the-end"),
+        pytest.param("HTTP/1.0 200 OK\r\n\r\nhello", id="http-1.0"),
+        pytest.param(f"HTTP/1.1 103 Early\r\n\r\n{OK}Content-Length: 5\r\n\r\nhello", id="early"),
+    ],
+)
+def test_a_body_is_read_whatever_frames_it(serve: Any, attempt: Any, answer: str) -> None:
+    assert get(server_that(serve, answer), attempt).text == "hello"
+
+
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [
+        pytest.param(f"{OK}Content-Length: 50\r\n\r\nhello", "peer closed", id="too-short"),
+        pytest.param(f"{OK}Transfer-Encoding: chunked\r\n\r\nzz\r\n", "illegal", id="no-chunk"),
+        pytest.param("SMTP ready\r\n\r\n", "illegal", id="no-http"),
+        pytest.param("", "without sending a response", id="nothing"),
+    ],
+)
+def test_what_is_no_answer_is_an_error_of_httpx(
+    serve: Any, attempt: Any, answer: str, words: str
+) -> None:
+    with pytest.raises(httpx2.RemoteProtocolError, match=words):
+        get(server_that(serve, answer), attempt)
+
+
+def test_no_header_can_be_smuggled_in(serve: Any, attempt: Any) -> None:
+    server = server_that(serve, f"{OK}Content-Length: 0\r\n\r\n")
+    with pytest.raises(httpx2.TransportError):
+        get(server, attempt, headers={"x": "1\r\ny: 2"})
+    assert server.requests == []
+
+
+def test_a_refusal_that_comes_before_the_upload_is_over_is_read(serve: Any, attempt: Any) -> None:
+    def handler(peer: Any) -> None:
+        peer.sock.recv(1024)
+        peer.send("HTTP/1.1 413 Too Large\r\nContent-Length: 4\r\nConnection: close\r\n\r\nless")
+        while peer.sock.recv(1 << 20):  # else the kernel's RST would overtake the answer
+            pass
+
+    pieces = (b"x" * 50_000 for _ in range(20))
+    assert get(serve(handler), attempt, content=pieces).status_code == 413
+
+
+def test_a_connection_that_its_server_ends_is_not_used_again(serve: Any, attempt: Any) -> None:
+    server = server_that(serve, f"{OK}Content-Length: 1\r\nConnection: close\r\n\r\na")
+    one = attempt(server)
+    with chat.http_client(one.session, one.connections) as client:
+        for _ in range(3):
+            assert client.get(f"http://127.0.0.1:{server.port}/x").text == "a"
+    assert server.connections == 3
+    assert one.connections.sockets == 0
+
+
+def test_a_request_is_one_packet(serve: Any, attempt: Any, words: Any) -> None:
+    """Head and body apart would wake the server twice and cost each of us a system call."""
+    first: list[bytes] = []
+
+    def handler(peer: Any) -> None:
+        first.append(peer.sock.recv(65536))
+        peer.json(words.reply())
+
+    assert attempt(serve(handler)).ask() == "hi"
+    assert b"hello" in first[0].partition(b"\r\n\r\n")[2]
