@@ -14,6 +14,8 @@ from typing import Any, Final, cast
 import h11
 import httpcore2
 
+AT_END: Final = "pilot_tui_at_end"
+"""Extension of a response: a function that says whether all of its body has been read."""
 KEEP_IDLE_S: Final = 15.0  # an idle connection is not trusted for longer
 _READ_BYTES: Final = 64 * 1024
 _WRITE_BYTES: Final = 64 * 1024
@@ -57,6 +59,7 @@ class Direct(httpcore2.ConnectionPool):
                 "http_version": b"HTTP/" + answer.http_version,
                 "reason_phrase": answer.reason,
                 "network_stream": link.stream,
+                AT_END: link.is_at_end,
             },
         )
 
@@ -141,14 +144,22 @@ class _Link:
             raise httpcore2.RemoteProtocolError("Server disconnected without sending a response.")
         self._http.receive_data(data)
 
+    def is_at_end(self) -> bool:
+        """Whether the server has sent all of its answer, and all of that was parsed."""
+        return self._http.their_state is not h11.SEND_BODY
+
     def is_usable(self) -> bool:
         """Whether a parked connection may serve again: bytes on it can only be its end."""
         young = time.monotonic() - self._idle_since < KEEP_IDLE_S
         return young and not self.stream.get_extra_info("is_readable")
 
     def give_back(self, idle: "list[_Link]") -> None:
-        """Park for the next request if this one is over on both sides, else close."""
-        if self._http.our_state is h11.DONE and self._http.their_state is h11.DONE:
+        """Park for the next request if this one is over on both sides, else close.
+
+        Bytes behind the answer would be taken for the next one.
+        """
+        over = self._http.our_state is h11.DONE and self._http.their_state is h11.DONE
+        if over and not self._http.trailing_data[0]:
             self._http.start_next_cycle()
             self._idle_since = time.monotonic()
             idle.append(self)

@@ -31,7 +31,6 @@ from runner.host.outbox import Outbox
 from runner.host.perform import Performer, Shared
 from runner.host.permits import Shares
 from runner.host.proxy import Proxy
-from runner.host.proxy_upstream import LeanConnections
 from runner.host.slots import Slots
 from runner.host.verdict import Verdict
 from runner.host.watch import Watch
@@ -97,8 +96,6 @@ class Host:
         self._slots = Slots(setup.workers)
         if isinstance(source, Lanes):
             self._shared.idle = source.idle
-        if isinstance(source, Lanes | Command):
-            self._shared.connect = LeanConnections
         offspring = Offspring(self._outbox.post, self._slots.running)
         self._watch = Watch(
             self._slots,

@@ -52,8 +52,6 @@ class Shared:
     streams: tuple[AttemptStream, ...]
     idle: Callable[[int], object] = _nobody_waits
     """Told of each slot that is free again, once the engine has been told."""
-    connect: Callable[[], Connections] = Connections
-    """Makes the connections of a slot."""
     connections: dict[int, Connections] = field(default_factory=dict[int, Connections])
     """Those that wait for the next attempt of a worker."""
 
@@ -165,7 +163,7 @@ class Performer:
             random.Random(f"{attempt.order.seed} {attempt.id}"),
             task_id=attempt.order.task_id,
         )
-        attempt.connections = shared.connections.pop(attempt.worker, None) or shared.connect()
+        attempt.connections = shared.connections.pop(attempt.worker, None) or Connections()
         return Ctx(
             attempt,
             attempt.session,

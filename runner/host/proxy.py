@@ -1,10 +1,9 @@
 """The guarded way to a model for programs: a server on loopback that knows attempts by a token.
 
 Apart from the command executor because it serves all slots of a host, and python executors that
-bring another SDK. What comes in with an
-attempt's token leaves by that attempt's guarded transport: with the real key, limits, permits,
-retries and records. A token is worth nothing once its attempt is over, and the key never leaves the
-host.
+bring another SDK. What comes in with an attempt's token leaves by that attempt's guarded transport:
+with the real key, limits, permits, retries and records. A token is worth nothing once its attempt
+is over, and the key never leaves the host.
 """
 
 import functools
@@ -20,8 +19,8 @@ from runner.host import attempt as attempts
 from runner.host import scope
 from runner.host.attempt import Attempt
 from runner.host.calls import GAVE_UP, PLACEHOLDER_KEY
+from runner.host.direct import AT_END
 from runner.host.proxy_http import SHOULD_RETRY, Program, Request, Server
-from runner.host.proxy_upstream import AT_END
 from runner.host.scope import Aborted
 from runner.host.transport import GuardTransport, SyncBody
 

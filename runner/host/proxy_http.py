@@ -10,10 +10,9 @@ import socketserver
 from collections.abc import Iterable
 from typing import Any, Final, NamedTuple
 
-import httpcore2
 import msgspec
 
-from runner.host.proxy_upstream import Chunks
+from runner.host.chunked import Chunks, NotChunkedError
 
 MAX_BODY_BYTES: Final = 512 * 1024 * 1024
 """What OpenAI takes as one upload."""
@@ -115,7 +114,7 @@ class Program:
                 if len(whole) > MAX_BODY_BYTES:
                     raise BadRequest(413, f"a body may have {MAX_BODY_BYTES} bytes")
                 data = self._more(_READ_BYTES)
-        except httpcore2.RemoteProtocolError as error:
+        except NotChunkedError as error:
             raise BadRequest(400, str(error)) from error
         self._rest = chunks.rest
         return bytes(whole)

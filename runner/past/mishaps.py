@@ -10,6 +10,7 @@ from msgspec import Struct, field
 
 from runner.core import events as ev
 from runner.core.outcomes import is_scored
+from runner.core.text import duration
 from runner.past.until import Walk
 
 _EXAMPLES = 5
@@ -100,7 +101,8 @@ class Mishaps:
                 text = f"{event.waiting} results waited"
                 self._count("disk", event.error, "results", event.at, text)
             case ev.LogFailed():
-                self._count("disk", event.error, "log", event.at, f"for {event.for_s:.0f}s")
+                lasted = f"for {duration(event.for_s)}" if event.for_s else ""
+                self._count("disk", event.error, "log", event.at, lasted)
             case ev.EngineLagged():
                 text = f"for {event.gap_s:.1f}s"
                 self._count("engine", "held up by the machine", "", event.at, text)

@@ -5,6 +5,8 @@ import json
 import os
 import pwd
 import random
+import resource
+import selectors
 import socket
 import threading
 import time
@@ -18,7 +20,7 @@ from support.control import WAIT_S, Engine, until
 from runner.client import Control, command, socket_path
 from runner.core import events as ev
 from runner.engine import control as control_module
-from runner.engine.control import MAX_CLIENTS, MAX_LINE_BYTES, SILENT_S
+from runner.engine.control import MAX_CLIENTS, MAX_LINE_BYTES, SILENT_S, ControlServer
 from runner.errors import EngineGone
 
 
@@ -43,6 +45,23 @@ def said(client: socket.socket) -> bytes:
         while data := client.recv(1 << 16):
             found += data
     return found
+
+
+@contextlib.contextmanager
+def no_free_descriptor() -> Iterator[None]:
+    """Take all descriptors that this process may have."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    taken = [os.open(os.devnull, os.O_RDONLY)]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (taken[0] + 20, hard))
+    try:
+        with contextlib.suppress(OSError):
+            while True:
+                taken.append(os.dup(taken[0]))
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+        for fd in taken:
+            os.close(fd)
 
 
 def fds() -> int:
@@ -290,3 +309,30 @@ def test_an_engine_that_hangs_up_or_answers_nonsense_is_gone(tmp_path: Path) -> 
 def test_the_origin_is_asked_of_the_kernel(engine: Engine) -> None:
     command(engine.run_dir, "pause")
     assert engine.journal.state.pause_origin.startswith(pwd.getpwuid(os.getuid()).pw_name)
+
+
+def test_without_a_free_descriptor_who_waits_costs_nothing_and_is_let_in_later(
+    tmp_path: Path,
+) -> None:
+    heard: list[dict[str, Any]] = []
+    selector = selectors.DefaultSelector()
+    server = ControlServer(tmp_path, selector, lambda _client, request: heard.append(request))
+
+    def turn(wait_s: float) -> bool:
+        ready = selector.select(wait_s)
+        for key, _ in ready:
+            key.data(time.monotonic())
+        return bool(ready)
+
+    client = socket.socket(socket.AF_UNIX)
+    with client, selector:
+        with no_free_descriptor():
+            client.connect(str(server.path))
+            client.sendall(b'{"op": "ping"}\n')
+            assert turn(WAIT_S), "somebody knocks"
+            assert not turn(0), "and waits without being looked at again and again"
+        server.step(time.monotonic())
+        assert turn(WAIT_S), "let in"
+        assert turn(WAIT_S), "heard"
+        server.close()
+    assert heard == [{"op": "ping"}]

@@ -46,6 +46,7 @@ def test_rows_and_log_on_a_real_disk_in_trouble(disk: Path, inbox: Inbox, troubl
     log.append(line(1), sync=True)
     inbox.durable(1)
     eventually(lambda: log.status().behind_bytes == 0)
+    ballast: Path | None = None
     if trouble == "full":
         ballast = fill(disk)
         word = "the disk is full"
@@ -62,7 +63,7 @@ def test_rows_and_log_on_a_real_disk_in_trouble(disk: Path, inbox: Inbox, troubl
         eventually(lambda: word in log.status().error)
     assert word in inbox.wait(Failed).error
     assert writer.status().waiting == 1
-    if trouble == "full":
+    if ballast is not None:
         ballast.unlink()
     else:
         remount(disk, "rw")

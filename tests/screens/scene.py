@@ -5,6 +5,7 @@ off; before that a storm of 429s, a hang of an endpoint, a process that froze, a
 """
 
 import json
+from functools import partial
 from pathlib import Path
 
 from rows_on_disk import row as make_row
@@ -136,10 +137,10 @@ def _troubles_of_the_night(story: Story) -> None:
             when = at + n * 18 + span.worker * 0.11
             if span.began + 5 < when < span.ended - 25:
                 story.log.add(when, _backed_off(span, n, when))
-    admission = {"model": "o4-mini", "endpoint": "azure-us"}
+    admission = partial(ev.AdmissionChanged, model="o4-mini", endpoint="azure-us")
     lowered = "12 of 30 calls were answered with 429"
-    story.log.add(at + 60, ev.AdmissionChanged(**admission, limit=18, why=lowered))
-    story.log.add(at + 420, ev.AdmissionChanged(**admission, limit=30, why="no 429 for 5m00s"))
+    story.log.add(at + 60, admission(limit=18, why=lowered))
+    story.log.add(at + 420, admission(limit=30, why="no 429 for 5m00s"))
     at = _moment(story, PAUSE)
     story.log.add(at, ev.RunPaused(cause="user", text="", origin="ana@lab"))
     story.log.add(at + 95, ev.RunUnpaused(cause="user", origin="ana@lab"))
@@ -206,7 +207,8 @@ def fleet_story(workers: int = 100, ended: int = 395, lasted_s: float = LASTED_S
     """The same with the bodies of its messages."""
     story = Story(workers, 1500 if workers >= 50 else 60, lasted_s)
     low = (3, 8, 7, 10)  # the stuck ones on models that are expected to answer soon
-    troubled = TROUBLED if workers > 82 else dict(zip(low, TROUBLED.values(), strict=True))
+    places: tuple[int, ...] = tuple(TROUBLED) if workers > 82 else low
+    troubled = dict(zip(places, TROUBLED.values(), strict=True))
     longest = max(61, min(860, int(lasted_s * 0.6)))
     began = [story.now - story.random.randrange(60, longest) for _ in range(workers)]
     for worker, (ran, _) in troubled.items():

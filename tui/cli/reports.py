@@ -67,7 +67,7 @@ def report(
     Several runs stand side by side. parquet goes to stdout: pilot-tui report RUN --format parquet >
     FILE.
     """
-    from runner import run_names
+    from runner import judged, run_names
 
     groups = [part.strip() for part in by.split(",") if part.strip()]
     if not groups:
@@ -76,7 +76,7 @@ def report(
     if form == "parquet" and sys.stdout.isatty():
         raise click.UsageError("parquet is not for a terminal: add > FILE")
     infos = [named(run, runs_dir) for run in runs]
-    frames = [_judged(info) for info in infos]
+    frames = [judged(info.run_dir) for info in infos]
     names = run_names([(info.run_id, info.name) for info in infos])
     if phases:
         _print_phases(frames, unscored, form)
@@ -124,17 +124,6 @@ def _print_phases(frames: list[Any], unscored: "Unscored", form: "Format") -> No
         click.echo(summary_text(phase_frame(tables), form), nl=False)
     else:
         click.echo(phase_text(tables, form), nl=False)
-
-
-def _judged(info: RunInfo) -> Any:
-    """The run's tasks and what they cost; what Arrow says of a damaged file becomes words."""
-    from runner import judged
-
-    try:
-        return judged(info.run_dir)
-    except ValueError as error:
-        text = f"results of {info.run_id} cannot be read: {error}"
-        raise click.ClickException(f"{text} See: pilot-tui verify {info.run_id}") from error
 
 
 @click.command()

@@ -1,4 +1,4 @@
-"""What all list screens share: a heading, the list, a few lines on the row under the pointer.
+"""What all list screens share: verdict and heading, the list, a few lines on the selected row.
 
 A subclass says what it lists; keys, pointer, wheel, filter and refreshing are done here.
 """
@@ -14,6 +14,7 @@ from tui.keys import BY_ID, Place
 from tui.runview import RunView
 from tui.screens.base import RunViewScreen
 from tui.screens.some import Some
+from tui.view.header import verdict_line
 from tui.view.line import DIM, HI, Ink, Line, rule
 from tui.view.table import Column, Order, Rows, fit_columns
 from tui.view.words import until_words
@@ -53,13 +54,15 @@ class ListScreen(RunViewScreen):
     detail_lines: ClassVar[int] = 0
     places: ClassVar[tuple[Place, ...]] = ("all", "table")
     empty_words: ClassVar[str] = "nothing yet"
+    has_verdict: ClassVar[bool] = True
+    """Whether the run's verdict stands on top: nobody misses a hang while reading a list."""
 
     def __init__(self, view: RunView, act: Actions) -> None:
         super().__init__(view, act)
         self.look_for = ""
         self.problem = ""
         self._reading = False
-        self._head = Some("head", self._draw_head, 1)
+        self._head = Some("head", self._draw_head, 1 + self.has_verdict)
         among = tuple(place for place, by in enumerate(self.by) if by is not None)
         self.table = TableView(self.columns, Order(among=among))
         self._detail = Some("detail", self._draw_detail, self.detail_lines)
@@ -153,7 +156,8 @@ class ListScreen(RunViewScreen):
         until = until_words(self.view)
         if until:
             title.add(f"   {until}", Ink("accent"))
-        return [rule(title, width, painter(self).glyphs.dash, right)]
+        head = rule(title, width, painter(self).glyphs.dash, right)
+        return [verdict_line(self.view, width).fit(width), head] if self.has_verdict else [head]
 
     def _draw_detail(self, width: int, height: int) -> list[Line]:
         place = self.table.selected

@@ -12,6 +12,7 @@ from tui.keys import BY_ID
 from tui.runview import RunView
 from tui.screens.base import RunViewScreen
 from tui.screens.some import Some
+from tui.view.header import verdict_line
 from tui.view.line import DIM, HI, Ink, Line, rule
 from tui.view.pages.report import report_lines
 from tui.view.words import until_words
@@ -51,7 +52,7 @@ class ReportScreen(RunViewScreen):
         self._reading = False
         self._problem = ""
         self._kept: tuple[object, Sequence[Line]] = ((), ())
-        self._head = Some("head", self._draw_head, 1)
+        self._head = Some("head", self._draw_head, 2)
         self._page = ScrollLines("page", self._make)
         self._page.following = False
         self._bar = ReplayBar(view)
@@ -116,7 +117,8 @@ class ReportScreen(RunViewScreen):
         if until:
             title.add(f"   {until}", Ink("accent"))
         right = Line().add("y copy Markdown   c copy CSV", DIM)
-        return [rule(title, width, painter(self).glyphs.dash, right)]
+        head = rule(title, width, painter(self).glyphs.dash, right)
+        return [verdict_line(self.view, width).fit(width), head]
 
     def _make(self, width: int) -> Sequence[Line]:
         if self._found is None:

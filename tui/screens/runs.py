@@ -19,6 +19,7 @@ class RunsScreen(ListScreen):
     title_words: ClassVar[str] = "runs"
     empty_words: ClassVar[str] = "no run yet: pilot-tui demo makes one"
     detail_lines: ClassVar[int] = 2
+    has_verdict: ClassVar[bool] = False  # of many runs there is none
 
     def __init__(self, view: RunView, act: Actions) -> None:
         super().__init__(view, act)

@@ -1,6 +1,7 @@
-"""The head of every screen of a run: who it is, the verdict, the outcomes, what is saved.
+"""The head of a run's screens: who it is, the verdict, the outcomes, what is saved.
 
-Line 2 is the verdict, always. The lines below it are the totals that a person looks for first.
+On the run screen line 2 is the verdict, always, and the lines below it are the totals that a person
+looks for first. On the lists the verdict stands on top.
 """
 
 from runner import (

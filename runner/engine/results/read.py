@@ -79,4 +79,5 @@ def _read(path: Path, names: list[str]) -> Table:
         raise
     except UNREADABLE as error:
         said = what_arrow_said(error)
-        raise RunError(f"{path.name} is damaged ({said}); verify tells more") from error
+        run = path.parent.parent.name
+        raise RunError(f"{path.name} is damaged ({said}). See: pilot-tui verify {run}") from error

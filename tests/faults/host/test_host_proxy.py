@@ -12,8 +12,10 @@ import httpx2
 import pytest
 
 from runner.host import proxy_http, scope
+from runner.host.chunked import Chunks, NotChunkedError
+from runner.host.direct import AT_END
+from runner.host.guard import Connections
 from runner.host.proxy_http import BadRequest, Program
-from runner.host.proxy_upstream import AT_END, Chunks, LeanConnections
 from runner.host.scope import Aborted, Scope
 
 CHUNKED = b"5;ext=1\r\nhello\r\n1\r\n \r\n00A\r\n0123456789\r\n0\r\nTrailer: x\r\n\r\n"
@@ -48,7 +50,7 @@ def test_chunks_come_off_however_they_are_cut(size: int) -> None:
     ids=["no-number", "negative", "prefix", "empty", "no-end", "endless", "underscore"],
 )
 def test_what_is_no_chunk_is_refused(data: bytes) -> None:
-    with pytest.raises(httpcore2.RemoteProtocolError):
+    with pytest.raises(NotChunkedError):
         Chunks().feed(data)
 
 
@@ -175,8 +177,8 @@ def serve() -> Iterator[Callable[..., Answers]]:
 
 
 @contextmanager
-def connections() -> Iterator[tuple[LeanConnections, Scope]]:
-    mine, current = LeanConnections(), Scope()
+def connections() -> Iterator[tuple[Connections, Scope]]:
+    mine, current = Connections(), Scope()
     try:
         with scope.use(current):
             yield mine, current
@@ -185,7 +187,7 @@ def connections() -> Iterator[tuple[LeanConnections, Scope]]:
         current.close()
 
 
-def ask(mine: LeanConnections, url: str, method: str = "POST") -> tuple[int, bytes]:
+def ask(mine: Connections, url: str, method: str = "POST") -> tuple[int, bytes]:
     answer = mine.pool(httpx2.URL(url)).request(method, url, content=b"{}")
     return answer.status, answer.content
 

@@ -119,7 +119,7 @@ def test_each_list_of_a_replay_says_up_to_when_and_follows_it(saved):
         ):
             await stage.press(key)
             await stage.until(words, "up to")
-            assert "up to" in stage.lines[0]
+            assert "up to" in stage.lines[1]
         await stage.press("3")
         await stage.until("RESULTS 2")
         stage.app.orders.replay(start + 75)
