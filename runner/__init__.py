@@ -116,7 +116,15 @@ if TYPE_CHECKING:
         side_by_side,
         summary_text,
     )
-    from runner.runs import RunInfo, engine_alive, find_run, home_folder, list_runs, runs_folder
+    from runner.runs import (
+        RunInfo,
+        engine_alive,
+        engine_pid,
+        find_run,
+        home_folder,
+        list_runs,
+        runs_folder,
+    )
     from runner.start.demo import Demo, Surprise, start_demo, surprises
     from runner.start.demo_local import start_local_demo, unscored
     from runner.start.launching import launch, resume_run
@@ -155,7 +163,7 @@ _HOMES: Final = {
     "runner.report.judged": "judged run_names stacked",
     "runner.report.phases": "phase_frame phase_tables phase_text",
     "runner.report.text": "Format grid long_form parquet_bytes side_by_side summary_text",
-    "runner.runs": "RunInfo engine_alive find_run home_folder list_runs runs_folder",
+    "runner.runs": "RunInfo engine_alive engine_pid find_run home_folder list_runs runs_folder",
     "runner.start.demo": "Demo Surprise start_demo surprises",
     "runner.start.demo_local": "start_local_demo unscored",
     "runner.start.launching": "launch resume_run",
@@ -255,6 +263,7 @@ __all__ = [
     "end_processes",
     "endpoint_key",
     "engine_alive",
+    "engine_pid",
     "eta_s",
     "ev",
     "evaluate_file",

@@ -46,6 +46,12 @@ class _About(Struct, kw_only=True):
     shard: tuple[int, int] | None = None
 
 
+class Signature(Struct):
+    """What of a lock's text is of use to others: who holds it, or held it last."""
+
+    pid: int
+
+
 def runs_folder(given: str | None = None) -> Path:
     """``--runs-dir``, else ``$PILOT_RUNS``, else ``./runs``."""
     return Path(given or os.environ.get("PILOT_RUNS") or "runs").absolute()
@@ -82,6 +88,19 @@ def engine_alive(run_dir: Path) -> bool:
     finally:
         os.close(handle)
     return False
+
+
+def engine_pid(run_dir: Path) -> int:
+    """Pid of the engine that holds the run's lock; 0 if none does, or it has not signed yet.
+
+    Never signal 0: that is one's own process group.
+    """
+    if not engine_alive(run_dir):
+        return 0
+    try:
+        return msgspec.json.decode((run_dir / LOCK).read_bytes(), type=Signature).pid
+    except (OSError, msgspec.MsgspecError):
+        return 0
 
 
 def about(run_dir: Path) -> RunInfo | None:

@@ -24,6 +24,7 @@ from runner import (
     apply,
     ask_ping,
     engine_alive,
+    engine_pid,
     ev,
 )
 from tui.narrator import Narrator
@@ -148,10 +149,10 @@ class Headless:
 
     def _stop(self, name: str) -> None:
         """Ask the engine to end the run; the second time, not to wait for anything."""
-        if self._stopping and engine_alive(self._run_dir):
+        if self._stopping and (pid := engine_pid(self._run_dir)):
             _note(f"{name}: ending at once")
             with contextlib.suppress(ProcessLookupError):
-                os.kill(self._state.engine_pid, signal.SIGTERM)
+                os.kill(pid, signal.SIGTERM)
             return
         self._stopping = True
         _note(f"{name}: stopping the run; once more ends it at once")

@@ -6,6 +6,7 @@ resume ends with exactly one result for each task.
 """
 
 import contextlib
+import math
 import os
 import random
 import signal
@@ -34,6 +35,8 @@ LONGEST_S = 1.5
 START_S = 0.6
 """About as long as an engine takes to read the past of a run and say that it is ready."""
 KILLS_A_RUN = 10
+KILLS_A_TEST = 20
+KILLS = int(os.environ.get("PILOT_KILLS", "20"))
 AGENT = """
 import random
 
@@ -201,10 +204,10 @@ def test_an_engine_is_killed_three_times(project: Project) -> None:
 
 @pytest.mark.drill
 @pytest.mark.timeout(280)
-@pytest.mark.parametrize("batch", range(int(os.environ.get("PILOT_KILLS", "20")) // 20))
+@pytest.mark.parametrize("batch", range(math.ceil(KILLS / KILLS_A_TEST)))
 def test_an_engine_is_killed_at_random_points(project: Project, batch: int) -> None:
     """`PILOT_KILLS=200` for the long form, 20 a test, so that none comes near the watchdog."""
-    wanted = 20
+    wanted = min(KILLS_A_TEST, KILLS - batch * KILLS_A_TEST)
     chance = random.Random(batch)
     total = Counter[str]()
     began = time.monotonic()
@@ -216,6 +219,7 @@ def test_an_engine_is_killed_at_random_points(project: Project, batch: int) -> N
         f"{killed} kills in {time.monotonic() - began:.0f} s, {dict(total)}: "
         "0 lost, 0 doubled, 0 gaps, 0 bad reads\n"
     )
-    assert total["while it starts"]
-    assert total["merges"] >= total["runs"]
+    if wanted == KILLS_A_TEST:  # of a handful, none may have fallen there
+        assert total["while it starts"]
+        assert total["merges"] >= total["runs"]
     assert total["rows"] > total["runs"] * TASKS  # attempts were under way when it was killed

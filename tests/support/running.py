@@ -21,7 +21,7 @@ from runner.core import events as ev
 from runner.core.state import State, fold
 from runner.engine.verify import verify
 from runner.rehearse import Rehearsal, Script
-from runner.runs import RunInfo, engine_alive
+from runner.runs import RunInfo, engine_alive, engine_pid
 from runner.start.launching import launch, resume_run
 
 PACKAGE = Path(__file__).resolve().parents[2]
@@ -121,10 +121,11 @@ entry = "agent:run"
     def close(self) -> None:
         """End engines that still run, by pid, then the endpoint."""
         for info in self.started:
-            if engine_alive(info.run_dir):
-                with contextlib.suppress(ProcessLookupError):
-                    os.kill(Watched(info.run_dir).state().engine_pid, signal.SIGKILL)
-                wait_for(lambda folder=info.run_dir: not engine_alive(folder))
+            while engine_alive(info.run_dir):
+                if pid := engine_pid(info.run_dir):
+                    with contextlib.suppress(ProcessLookupError):
+                        os.kill(pid, signal.SIGKILL)
+                time.sleep(0.01)
         self._servers.close()
 
 

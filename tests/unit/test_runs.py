@@ -3,12 +3,15 @@
 import fcntl
 import json
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
+from runner.engine.lock import Holder, acquire
 from runner.errors import RunAmbiguous, RunNotFound
-from runner.runs import LOCK, LOG, find_run, known_list, list_runs, runs_folder
+from runner.runs import LOCK, LOG, engine_pid, find_run, known_list, list_runs, runs_folder
 
 
 def make(folder: Path, run_id: str, created: float = 1.0) -> Path:
@@ -85,3 +88,44 @@ def test_the_runs_folder_is_the_option_else_the_environment(
     monkeypatch.setenv("PILOT_RUNS", "/elsewhere")
     assert runs_folder() == Path("/elsewhere")
     assert runs_folder("mine") == tmp_path / "mine"
+
+
+def test_the_pid_of_an_engine_is_that_of_who_signed_the_lock(tmp_path: Path) -> None:
+    assert engine_pid(tmp_path) == 0
+    holder = Holder(pid=4711, boot_id="b", started=1.0)
+    held = acquire(tmp_path / "run.lock", holder)
+    assert engine_pid(tmp_path) == 4711
+    os.ftruncate(held, 0)
+    assert engine_pid(tmp_path) == 0, "held, not signed yet"
+    os.pwrite(held, b'{"pid": "', 0)
+    assert engine_pid(tmp_path) == 0
+    os.close(held)
+    (tmp_path / "run.lock").write_text('{"pid": 4711}')
+    assert engine_pid(tmp_path) == 0, "signed, and gone"
+
+
+IMPATIENT = """
+import os, signal, sys
+from pathlib import Path
+from tui.headless import Headless
+
+headless = Headless(Path(sys.argv[1]), sys.stdout, owner=True)
+for _ in range(3):
+    headless._stop("SIGINT")
+print("unharmed")
+"""
+
+
+def test_a_second_ctrl_c_before_the_engine_has_signed_ends_nobody_else(tmp_path: Path) -> None:
+    held = acquire(tmp_path / "run.lock", Holder(pid=1, boot_id="b", started=1.0))
+    os.ftruncate(held, 0)
+    done = subprocess.run(
+        [sys.executable, "-c", IMPATIENT, tmp_path],
+        capture_output=True,
+        text=True,
+        check=False,
+        start_new_session=True,
+        cwd=Path(__file__).parents[2],
+    )
+    os.close(held)
+    assert (done.returncode, done.stdout) == (0, "unharmed\n"), done.stderr

@@ -119,6 +119,8 @@ class HostLink:
 
     def sweep_group(self) -> None:
         """What the dead host's group still holds, e.g. tools that its executor started."""
+        if self.pid == 0:
+            return  # never known: group 0 would be the engine's own
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self.pid, signal.SIGKILL)
 
