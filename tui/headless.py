@@ -71,8 +71,14 @@ class Headless:
     # -- the log
 
     def _catch_up(self, tail: Tail) -> None:
-        """Fold what was before without telling it: only the present is news."""
+        """Fold what was before without telling it: only the present is news.
+
+        An engine that was just started may hold the run before its first line is in the log.
+        """
         self._take(tail, lambda _event: [])
+        while not (self._state.epoch or self._signals) and engine_alive(self._run_dir):
+            time.sleep(POLL_S)
+            self._take(tail, lambda _event: [])
 
     def _take(self, tail: Tail, tell: Callable[[ev.Event], list[str]]) -> None:
         while batch := tail.poll():
@@ -175,6 +181,9 @@ class Headless:
             raise
         except OSError as error:
             self._mute = True
+            # What the stream still holds would fail again at exit, and with it the run's exit code.
+            with Path(os.devnull).open("wb") as nowhere:
+                os.dup2(nowhere.fileno(), self._out.fileno())
             _note(f"no more lines: {error.strerror}; the run is followed to its end")
 
 

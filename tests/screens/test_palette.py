@@ -190,14 +190,14 @@ def test_a_click_on_a_head_of_a_list_orders_by_it_and_an_arrow_says_so() -> None
         await pilot.pause()
 
         def models() -> list[str]:
-            return [line[1:14].strip() for line in drawn(app)[2:6]]
+            return [line[1:14].strip() for line in drawn(app)[3:7]]
 
         before = models()
         for arrow, first in (("↓", "qwen2.5-72b"), ("↑", "deepseek-v3")):
-            head = drawn(app)[1]
-            await pilot.click(offset=(head.index("busy") + 1, 1))
+            head = drawn(app)[2]
+            await pilot.click(offset=(head.index("busy") + 1, 2))
             await pilot.pause()
-            assert f"busy{arrow}" in drawn(app)[1]
+            assert f"busy{arrow}" in drawn(app)[2]
             assert models()[0] == first
         await pilot.press("left", "right")
         assert models()[0] == "qwen2.5-72b"

@@ -4,6 +4,7 @@ import time
 
 import psutil
 import pytest
+from support.storing import eventually
 
 from runner.core import messages as m
 from runner.core import zygote_wire as z
@@ -214,7 +215,8 @@ def test_twenty_kills_at_once_leave_no_thread(start):
             host.kill(name)
         for name in names:
             assert host.wait(m.Ended, attempt_id=name).cause == "killed:user"
-    assert host.threads() == threads
+    # A worker says that its attempt has ended a moment before it waits for the next one.
+    eventually(lambda: host.threads() <= threads)
 
 
 def test_process_isolation_kills(start):
