@@ -72,10 +72,12 @@ class Orders(Travel):
     def _end(self, attempt_ids: Sequence[str], op: str) -> None:
         owner = self._app.view.state.owner
         under_way = [attempt for attempt in attempt_ids if attempt in owner]
-        for attempt in under_way:
+        for attempt in under_way or attempt_ids[:1]:  # of one that is over the engine says how
             self._send(op, attempt_id=attempt)
         words = "kill sent" if op == "kill" else "kill sent, runs again"
-        self._app.notice(f"{plural(len(under_way), 'attempt')}: {words}")
+        if not under_way:
+            words = "no longer under way"
+        self._app.notice(f"{plural(len(under_way or attempt_ids), 'attempt')}: {words}")
 
     def retry_tasks(self, task_ids: Sequence[str]) -> None:
         """Queue tasks again; on a finished run this starts its engine."""

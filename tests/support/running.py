@@ -59,6 +59,7 @@ class Project:
         self.runs = folder / "runs"
         self.started: list[RunInfo] = []
         self._servers = contextlib.ExitStack()
+        self._endpoint: Rehearsal | None = None
 
     def write(
         self,
@@ -73,8 +74,8 @@ class Project:
     ) -> Path:
         """Write tasks, executor and plan; starts the endpoint unless one is given."""
         if not base_url:
-            server = Rehearsal.start(Script.decode(script.encode(), toml=True))
-            base_url = self._servers.enter_context(server).base_url
+            self._endpoint = Rehearsal.start(Script.decode(script.encode(), toml=True))
+            base_url = self._servers.enter_context(self._endpoint).base_url
         lines = (json.dumps({"id": f"t{number:03d}"}) + "\n" for number in range(tasks))
         (self.folder / "tasks.jsonl").write_text("".join(lines))
         (self.folder / "agent.py").write_text(code)
@@ -105,6 +106,15 @@ entry = "agent:run"
 {more}
 """)
         return plan
+
+    def met(self, task_id: str, calls: int = 1) -> None:
+        """Wait until the endpoint has counted that many calls of the task.
+
+        A call killed before that is none to the endpoint: its script plays the same part again.
+        """
+        endpoint = self._endpoint
+        assert endpoint is not None, "the plan names an endpoint of its own"
+        wait_for(lambda: endpoint.stats()["tasks"].get(task_id, 0) >= calls)
 
     def launch(self, plan: Path, **options: Any) -> "Watched":
         """Start the run."""

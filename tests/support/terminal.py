@@ -34,9 +34,10 @@ class Terminal:
         size = ("-x", str(columns), "-y", str(lines), "-c", str(self._folder))
         start = ("new-session", "-d", *size, "env", "-i", *pairs, *command)
         server = ("tmux", "-S", str(self._socket), "-f", "/dev/null")
-        subprocess.run(
-            [*server, *start, ";", "set-option", "-g", "remain-on-exit", "on"], check=True
-        )
+        keep = ("set-option", "-g", "remain-on-exit", "on")
+        # tmux tells of the end in a line that it scrolls in, over the first line of the last words
+        silent = ("set-option", "-gq", "remain-on-exit-format", "")
+        subprocess.run([*server, *start, ";", *silent, ";", *keep], check=True)
 
     def text(self) -> str:
         """What is on the screen now."""

@@ -31,7 +31,7 @@ def kill_lines(view: RunView, look: Look, attempt_ids: Sequence[str], cells: int
     workers = [w for w in view.state.workers if w.attempt_id in set(attempt_ids)]
     if not workers:
         gone = "it has" if len(attempt_ids) == 1 else "they have"
-        return [Line().add(f" Nothing to end any more: {gone} ended by itself.", TEXT)]
+        return [Line().add(f" Nothing to end any more: {gone} ended already.", TEXT)]
     if len(workers) == 1:
         return _one(view, look, workers[0], cells)
     lines = [_many_title(workers)]

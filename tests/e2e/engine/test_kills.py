@@ -34,6 +34,7 @@ def test_retry_by_a_person_runs_the_task_again_first_and_is_not_charged(project:
     script = 'default = "ok"\n[tasks]\nt000 = "silent,times=1"'
     run = project.launch(project.write(tasks=4, workers=1, script=script, limits=LONG))
     run.until(lambda state: state.workers[0].calls == 1)
+    project.met("t000")
     assert run.ask("retry", worker=0)["then"] == "requeued"
     state = run.ended()
     starts = [event.task_id for event in run.of(ev.AttemptStarted)]
@@ -60,6 +61,7 @@ def test_stop_ends_attempts_under_way_and_resume_runs_them_again(project: Projec
     script = 'default = "ok"\n[tasks]\nt001 = "silent,times=1"'
     run = project.launch(project.write(tasks=3, workers=1, script=script, limits=LONG))
     run.until(lambda state: state.workers[0].task_id == "t001" and state.workers[0].calls == 1)
+    project.met("t001")
     assert run.ask("stop")["ok"]
     state = run.ended()
     assert (state.status, state.exit_code) == ("stopped", 3)

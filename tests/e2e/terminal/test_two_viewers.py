@@ -60,6 +60,7 @@ def test_a_dialog_left_open_kills_nobody_who_came_later(
     screen.until("End this attempt?")
     assert run.ask("retry", worker=0, attempt_id=first)["ok"]
     second = run.until(lambda state: state.workers[0].busy and state.workers[0].attempt_id != first)
+    screen.until("Nothing to end any more: it has ended already.")
     screen.type("x")
     said = screen.until("already killed by ")
     assert ", runs again in " in said

@@ -9,6 +9,7 @@ from typing import Any
 
 from runner.host import chat
 from runner.host.scope import Aborted
+from support.running import wait_for
 
 KILLS = 300
 
@@ -51,7 +52,7 @@ def test_300_kills_leave_no_socket_thread_or_descriptor(
     gc.collect()
     settle(server)
 
-    assert threading.active_count() <= threads
+    wait_for(lambda: threading.active_count() <= threads)  # the last may just be accepted
     assert descriptors() <= fds
     assert first.connections.sockets == 0
     assert first.permits.out == 0
