@@ -56,7 +56,8 @@ def frozen(worker: WorkerState) -> bool:
 class Kind:
     """``busy`` workers make calls of ``latency_s``; the ``waiting`` ones are what is killed.
 
-    ``at_once``: so many orders are under way at the same time.
+    ``at_once``: so many orders are under way at the same time. ``apart_s``: between two orders,
+    and only once all that are to wait do so; an idle host is one that has done with the last kill.
     """
 
     name: str
@@ -69,12 +70,14 @@ class Kind:
     latency_s: float = 0.05
     resources: str = ""
     at_once: int = 1
+    apart_s: float = 0.0
 
 
 ALONE = 'isolation = "process"'
 KINDS = [
-    Kind("silent, idle", 0.005),
-    Kind("drip, idle", 0.005, behaviour="drip_sse"),
+    Kind("silent, idle", 0.005, apart_s=0.05),
+    Kind("drip, idle", 0.005, behaviour="drip_sse", apart_s=0.05),
+    Kind("silent, one after the other", None),
     Kind("silent, half on calls of 1 s", None, busy=50, waiting=50, latency_s=1.0),
     Kind("silent, 90 of 100 on calls of 50 ms", 0.25, busy=90),
     Kind("busy loop", 0.8, SPINS, at_work, waiting=2, resources="hosts = 2", at_once=2),
@@ -124,7 +127,7 @@ def kill_all(run_dir: Path, log: Follower, kind: Kind) -> list[float]:
     chance, killed = random.Random(3), set[str]()  # the log is a little behind the answers
     under_way: set[Future[float]] = set()
     answered: list[float] = []
-    enough = max(1, kind.waiting // 2)
+    enough = kind.waiting if kind.apart_s else max(1, kind.waiting // 2)
     with ThreadPoolExecutor(kind.at_once) as killers:
         for _ in range(KILLS):
             if len(under_way) == kind.at_once:
@@ -132,6 +135,7 @@ def kill_all(run_dir: Path, log: Follower, kind: Kind) -> list[float]:
                 answered += [one.result() for one in done]
             least = enough if kind.at_once == 1 else 1
             log.until(lambda state, least=least: len(targets(state, kind, killed)) >= least)
+            time.sleep(kind.apart_s)
             worker = chance.choice(targets(log.state, kind, killed))
             killed.add(worker.attempt_id)
             under_way.add(killers.submit(kill, run_dir, worker.worker, worker.attempt_id))
