@@ -98,7 +98,6 @@ class PilotApp(WireMixin, App[str]):
         self.seen = options.seen
         self._blurred = False
         self._attention = Attention()
-        self._to_ring = ""
         self._frame = 0
         self._notice_until = 0
 
@@ -213,10 +212,8 @@ class PilotApp(WireMixin, App[str]):
         if view.kind == "replay":
             return
         said = self._attention.call(in_trouble(view), say(view).text, blurred=self._blurred)
-        self._to_ring = said or self._to_ring
-        if self._to_ring and self._driver is not None and self.wire_free():
-            self._driver.write(self._to_ring)
-            self._to_ring = ""
+        if said:
+            self.wire_send("bell", said)
 
     def notice(self, text: str) -> None:
         """Show one line for some seconds."""

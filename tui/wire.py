@@ -11,6 +11,7 @@ keep up no frame is written; the next one that can be makes good for all that we
 # Reason: this is the file that reaches into Textual; the version is pinned for it.
 
 import asyncio
+import base64
 import curses
 import os
 import sys
@@ -42,6 +43,8 @@ to show; frames are few here, so nothing is drawn more often."""
 _RETRY_S: Final = 0.01
 _RETRY_UNTIL_S: Final = 0.25
 """How soon to look again whether a slow terminal is free: at first, and as the last time."""
+_MOUSE_MODES: Final = (1000, 1003, 1015, 1006)
+"""Those that Textual's driver sets at the start and resets at the end."""
 
 
 class WireMixin(_Base):
@@ -54,6 +57,8 @@ class WireMixin(_Base):
     _drawn: dict[Widget, set[int]] | None = None
     """Lines that widgets drew anew and that are not yet written."""
     frames_skipped = 0
+    _beside: dict[str, str] | None = None
+    """Codes that are no part of a frame and not yet written, by what they are for."""
 
     def _display(self, screen: Screen[Any], renderable: RenderableType | None) -> None:
         if not self._wired() or not isinstance(renderable, (ChopsUpdate, LayoutUpdate)):
@@ -165,7 +170,8 @@ class WireMixin(_Base):
         asyncio.get_running_loop().call_later(after_s, look)
 
     def wire_catch_up(self) -> None:
-        """Draw what was left out, once the terminal takes it again. To be called every frame."""
+        """Send what was left out, once the terminal takes it again. To be called every frame."""
+        self._send_beside()
         if self._owed and self._wired() and self.wire_free():
             self._write_frame(self._whole_frame(self.screen))
 
@@ -175,14 +181,36 @@ class WireMixin(_Base):
             self._diff.forget()
         self._owed = True
 
+    # -------------------------------------------------------------------- beside the frames
+
+    def wire_send(self, use: str, codes: str) -> None:
+        """Send ``codes`` that draw nothing; they wait for a terminal that is behind.
+
+        Of those of one ``use`` only the last are kept: the output queue is short, and who puts into
+        a full one stands still.
+        """
+        self._beside = {**(self._beside or {}), use: codes}
+        self._send_beside()
+
+    def _send_beside(self) -> None:
+        driver = self._driver
+        if self._beside and driver is not None and self.wire_free():
+            codes, self._beside = "".join(self._beside.values()), None
+            driver.write(codes)
+
+    def copy_to_clipboard(self, text: str) -> None:
+        """Hand ``text`` to the terminal's clipboard (OSC 52)."""
+        self._clipboard = text
+        self.wire_send("clipboard", f"\x1b]52;c;{base64.b64encode(text.encode()).decode()}\a")
+
     def wire_mouse_off(self) -> bool:
         """Give the mouse to the terminal, or take it back; whether it is the terminal's now."""
         self._mouse_is_theirs = not self._mouse_is_theirs
-        name = "_disable_mouse_support" if self._mouse_is_theirs else "_enable_mouse_support"
-        switch = getattr(self._driver, name, None)
-        if switch is not None:
-            switch()
+        letter = "l" if self._mouse_is_theirs else "h"
+        self.wire_send("mouse", "".join(f"\x1b[?{mode}{letter}" for mode in _MOUSE_MODES))
         return self._mouse_is_theirs
+
+    # ------------------------------------------------------------------------------- frames
 
     def _whole_frame(self, screen: Screen[Any]) -> LayoutUpdate:
         self._owed = False

@@ -43,6 +43,8 @@ LIMIT_WORDS = {
     "score": "score limit",
     "run": "run limit",
 }
+CALLS_FOR_USUAL = 20
+"""One call in twenty takes longer than the p95: fewer calls cannot tell what is usual."""
 IDLE_CPU = 0.05
 """Above this share of a core a thread works, however little of the core it gets: with many that
 spin on few cores none comes near 1. Waits measure below 0.01."""
@@ -58,9 +60,15 @@ def quantile(latencies: list[tuple[float, float]], share: float) -> float | None
 
 
 def usual_s(endpoint: EndpointState, now: float) -> float | None:
-    """Seconds within which 95 % of the last minutes' answers began; None without any."""
+    """Seconds within which 95 % of the last minutes' answers began; None where few did."""
+    return _p95(endpoint.first_bytes, now)
+
+
+def _p95(latencies: list[tuple[float, float]], now: float) -> float | None:
+    """Of the last minutes; None with fewer than `CALLS_FOR_USUAL`."""
     oldest = now - LATENCY_WINDOW_S
-    return quantile([wait for wait in endpoint.first_bytes if wait[0] >= oldest], 0.95)
+    recent = [pair for pair in latencies if pair[0] >= oldest]
+    return quantile(recent, 0.95) if len(recent) >= CALLS_FOR_USUAL else None
 
 
 def waits_as_usual(worker: WorkerState, usual: float | None, now: float) -> bool:
@@ -139,8 +147,7 @@ def _wait(state: State, worker: WorkerState, now: float) -> str:
     usual = usual_s(endpoint, now) if endpoint else None
     if waits_as_usual(worker, usual, now):
         return f"usual here: p95 {latency(usual)}"  # 20 characters: a small screen has no more
-    oldest = now - LATENCY_WINDOW_S
-    p95 = quantile([c for c in endpoint.latencies if c[0] >= oldest], 0.95) if endpoint else None
+    p95 = _p95(endpoint.latencies, now) if endpoint else None
     return "no byte yet" + (f"; p95 here {latency(p95)}" if p95 is not None else "")
 
 

@@ -22,20 +22,24 @@ _PYTHON: Final = re.compile(r"(?:python|pypy)[\d.]*")
 
 
 def by_pid(pids: Iterable[int]) -> tuple[list[int], list[Unread]]:
-    """These processes and all that they started; those that are gone are told."""
+    """These processes and all that they started; a named one that is not among them is told."""
     import psutil
 
+    ours = _ourselves()
     found: dict[int, None] = {}
-    gone: list[Unread] = []
+    left_out: list[Unread] = []
     for pid in pids:
         try:
             process = psutil.Process(pid)
             found[pid] = None
             found.update(dict.fromkeys(child.pid for child in process.children(recursive=True)))
         except psutil.Error:
-            gone.append(Unread(f"process {pid}", "is not there", f"ps -fp {pid}"))
-    ours = _ourselves()
-    return [pid for pid in found if pid not in ours], gone
+            left_out.append(Unread(f"process {pid}", "is not there", f"ps -fp {pid}"))
+            continue
+        if pid in ours:
+            why = "started this very command: it is not looked at"
+            left_out.append(Unread(f"process {pid}", why, f"ps -fp {pid}"))
+    return [pid for pid in found if pid not in ours], left_out
 
 
 def by_command(pattern: re.Pattern[str]) -> list[int]:

@@ -22,9 +22,9 @@ def diagnose_pids(
     pids: Sequence[int], *, data: Path | None = None, window_s: float = 2.0
 ) -> ForeignDiagnosis:
     """These processes and all that they started."""
-    found, gone = choose.by_pid(pids)
+    found, left_out = choose.by_pid(pids)
     named = " ".join(f"--pid {pid}" for pid in pids)
-    return _diagnose(found, gone, f"pilot-tui doctor {named}", data, window_s)
+    return _diagnose(found, left_out, f"pilot-tui doctor {named}", data, window_s)
 
 
 def diagnose_matching(
@@ -69,7 +69,7 @@ def _diagnose(
     waits = said.hung or said.kind == "idle"
     stacks, no_stacks = stacks_of(seen.processes) if waits else ([], [])
     unread = [*unread, *seen.unread, *refused, *no_stacks]
-    if data is None and pids:
+    if data is None and any(process.command for process in seen.processes):
         why, command = "no folder was named", f"{again} --data DIR"
         unread.append(Unread("when results were last saved", why, command))
     return ForeignDiagnosis(

@@ -98,3 +98,8 @@ class ForeignDiagnosis(Struct, kw_only=True):
     unread: list[Unread] = field(default_factory=list[Unread])
     next: str = ""
     """The command to type next; empty where nothing is to be done."""
+
+    @property
+    def there(self) -> list[Process]:
+        """Those that could be looked at."""
+        return [process for process in self.processes if process.command]

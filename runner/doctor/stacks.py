@@ -26,7 +26,7 @@ def stacks_of(processes: Iterable[Process]) -> tuple[list[Stack], list[Unread]]:
         return [], []
     program = _program()
     if program is None:
-        why = "py-spy is not installed (pip install py-spy)"
+        why = "py-spy is not installed (pip install py-spy, or the extra pilot-tui[spy])"
         command = f"py-spy dump --pid {pythons[0].pid}"
         return [], [Unread("where in their code they wait", why, command)]
     found: list[Stack] = []

@@ -23,7 +23,7 @@ from runner.core.state import State, WorkerState
 from runner.engine.hosts import HostLink
 from runner.engine.journal import Journal
 from runner.engine.leftovers import end_child
-from runner.engine.rowing import last_line, record_of, row_of
+from runner.engine.rowing import ended, record_of, row_of
 
 MISSES_LOST: Final = 2
 """Beats without an attempt that the engine thinks the host owns, before it counts as lost."""
@@ -128,6 +128,7 @@ class Attempts:
         task = Task(task_id=f"call-{claim.attempt_id}", id=claim.attempt_id, model=claim.model)
         self.live[claim.attempt_id] = Live(task, link, claim.worker, None)
         link.given[claim.attempt_id] = claim.t
+        link.threads[claim.worker] = claim.thread
         self._journal.emit(
             ev.AttemptStarted(
                 task_id=task.task_id,
@@ -142,6 +143,8 @@ class Attempts:
             ),
             claim.t,
         )
+        running = ev.AttemptRunning(attempt_id=claim.attempt_id, worker=claim.worker)
+        self._journal.emit(running, claim.t)
 
     # ------------------------------------------------------------------------------ messages
 
@@ -284,32 +287,12 @@ class Attempts:
             elapsed_s=elapsed,
             record=record,
         )
-        event = ev.AttemptEnded(
-            task_id=live.task.task_id,
-            attempt=worker.attempt,
-            attempt_id=attempt_id,
-            worker=live.worker,
-            host=live.link.host,
-            outcome=outcome,
-            cause=cause,
-            elapsed_s=round(elapsed, 6),
-            rung=rung or worker.rung,
-            row=row_number,
-            then="final"
+        then = (
+            "final"
             if plan.is_wrap
-            else after(outcome, cause, task, plan.run.max_attempts, suspect=suspect),
-            suspect=suspect,
-            model=worker.model,
-            score=record.score,
-            turns=record.turns,
-            calls=record.calls,
-            call_retries=record.call_retries,
-            tokens_in=record.tokens_in,
-            tokens_out=record.tokens_out,
-            cost=row.cost,
-            backoff_s=record.backoff_s,
-            error=last_line(record.error),
+            else after(outcome, cause, task, plan.run.max_attempts, suspect=suspect)
         )
+        event = ended(row, row_number, then=then, rung=rung or worker.rung, suspect=suspect)
         self._journal.emit(event, monotonic)
         self._put_row(row_number, row)
         for tell in live.waiters:

@@ -52,6 +52,7 @@ from runner.engine.recover import (
     tell_found,
 )
 from runner.engine.results.parts import FOLDER
+from runner.engine.results.queue import PROMPT, UNHURRIED
 from runner.engine.results.writer import ResultsWriter
 from runner.engine.steering import Steering
 from runner.engine.storage import Storage
@@ -122,7 +123,11 @@ class Engine:
         journal = Journal(past.state, Axis(past.state.at), log)
         notices = res.Notices(partial(os.eventfd_write, self._wake, 1))
         rows = ResultsWriter(
-            run_dir / FOLDER, notices, next_row=live.next_row, digests=past.digests
+            run_dir / FOLDER,
+            notices,
+            next_row=live.next_row,
+            digests=past.digests,
+            pace=UNHURRIED if document.plan.is_wrap else PROMPT,
         )
         storage = Storage(run_dir, journal, log, rows, notices)
         self._tell_start(journal, document.plan, source, past, log.torn_bytes)

@@ -134,13 +134,14 @@ class Loop:
             self._deadlines(now)
             self._commands.step(now)
             self._control.step(now)
-            self._steering.step(now)
             self._stop_if_asked()
+            self._steering.step(now)
+        if self._steering.over:
+            return  # its end is the last that is said of a run
         if now - self._pulse_at >= PULSE_S:
             self._pulse_at = now
             self._beat_of_the_run(now)
-        if not self._steering.over:
-            self._dispatcher.step(now)
+        self._dispatcher.step(now)
         self._watch_hosts()
 
     # ------------------------------------------------------------------------------ sockets

@@ -20,7 +20,7 @@ from runner.core.state.model import Awaited
 from runner.engine.journal import Journal
 from runner.engine.log import EVENTS, chunks
 from runner.engine.results.parts import FOLDER, Live, live
-from runner.engine.rowing import last_line, record_of, row_of
+from runner.engine.rowing import Ending, ended, record_of, row_of
 from runner.errors import RunError
 
 FindTask = Callable[[str], Task | None]
@@ -72,39 +72,16 @@ def adopt_emergencies(run_dir: Path, run_id: str, folders: list[Path]) -> list[P
     return taken
 
 
-class FoundRow(Struct, kw_only=True):
-    """What `AttemptEnded` needs of a row that the log does not know; column names are the row's."""
-
-    task_id: str
-    attempt: int
-    attempt_id: str
-    model: str
-    worker: int
-    host: int
-    outcome: str
-    cause: str
-    elapsed_s: float
-    score: float | None
-    turns: int
-    calls: int
-    call_retries: int
-    tokens_in: int
-    tokens_out: int
-    cost: float
-    backoff_s: float
-    error: str
-
-
-def rows_of(path: Path) -> list[FoundRow]:
+def rows_of(path: Path) -> list[Ending]:
     """The rows of a part, in commit order."""
     from runner.engine.results.partfile import open_part
 
     with open_part(path) as file:
-        table = file.read(columns=list(FoundRow.__struct_fields__))
-    return msgspec.convert(table.to_pylist(), list[FoundRow])
+        table = file.read(columns=list(Ending.__struct_fields__))
+    return msgspec.convert(table.to_pylist(), list[Ending])
 
 
-Found = list[tuple[ev.RowsFound, list[FoundRow]]]
+Found = list[tuple[ev.RowsFound, list[Ending]]]
 
 
 def survey(run_dir: Path, digests: Mapping[str, str]) -> tuple[Live, Found]:
@@ -147,32 +124,11 @@ def tell_found(journal: Journal, found: Found) -> None:
         journal.emit(event)
 
 
-def _ended_as_found(state: State, row: FoundRow, number: int) -> ev.AttemptEnded:
+def _ended_as_found(state: State, row: Ending, number: int) -> ev.AttemptEnded:
     plan = state.plan
     most = plan.run.max_attempts if plan else 1
-    return ev.AttemptEnded(
-        task_id=row.task_id,
-        attempt=row.attempt,
-        attempt_id=row.attempt_id,
-        worker=row.worker,
-        host=row.host,
-        outcome=row.outcome,
-        cause=row.cause,
-        elapsed_s=row.elapsed_s,
-        rung="",
-        row=number,
-        then=after(row.outcome, row.cause, state.tasks.get(row.task_id), most),
-        model=row.model,
-        score=row.score,
-        turns=row.turns,
-        calls=row.calls,
-        call_retries=row.call_retries,
-        tokens_in=row.tokens_in,
-        tokens_out=row.tokens_out,
-        cost=row.cost,
-        backoff_s=row.backoff_s,
-        error=last_line(row.error),
-    )
+    then = after(row.outcome, row.cause, state.tasks.get(row.task_id), most)
+    return ended(row, number, then=then)
 
 
 def end_lost(journal: Journal, find_task: FindTask, put_row: PutRow, next_row: int) -> None:
@@ -236,21 +192,6 @@ def _lose(
         elapsed_s=elapsed,
         record=record,
     )
-    journal.emit(
-        ev.AttemptEnded(
-            task_id=worker.task_id,
-            attempt=worker.attempt,
-            attempt_id=worker.attempt_id,
-            worker=worker.worker,
-            host=worker.host,
-            outcome="lost",
-            cause=ENGINE_LOST,
-            elapsed_s=round(elapsed, 6),
-            rung="",
-            row=number,
-            then=after("lost", ENGINE_LOST, state.tasks.get(worker.task_id), 1),
-            model=worker.model,
-            error=text,
-        )
-    )
+    then = after("lost", ENGINE_LOST, state.tasks.get(worker.task_id), 1)
+    journal.emit(ended(row, number, then=then))
     put_row(number, row)

@@ -1,11 +1,16 @@
 """Rows out of attempts: the host's record, the task's labels and what the log knows, in one.
 
-Pure, and apart from `attempts` because a row is made in three places (an attempt that ended, one
-whose host died, one that a dead engine left behind) and must look the same in all of them.
+Pure, and apart from `attempts` because a row and the event that tells of it are made in four places
+(an attempt that ended, one whose host died, one that a dead engine left behind, one of another
+harness) and must look the same in all of them.
 """
 
 from typing import Any, Final
 
+from msgspec import Struct
+
+from runner.core import events as ev
+from runner.core.outcomes import Then
 from runner.core.plan import Task
 from runner.core.rows import Record, Row, complete
 from runner.core.state import WorkerState
@@ -13,6 +18,34 @@ from runner.core.state import WorkerState
 LABEL_COLUMNS: Final = ("task_type", "prompt_type", "difficulty")
 ERROR_CHARS: Final = 400
 _FLAWED: Final = "flawed_"
+
+
+class Ending(Struct, kw_only=True):
+    """What `AttemptEnded` repeats of a row; field names are the row's."""
+
+    task_id: str
+    attempt: int
+    attempt_id: str
+    model: str
+    worker: int
+    host: int
+    outcome: str
+    cause: str
+    elapsed_s: float
+    score: float | None
+    turns: int
+    calls: int
+    call_retries: int
+    tokens_in: int
+    tokens_out: int
+    cost: float
+    backoff_s: float
+    error: str
+
+
+_REPEATED: Final = tuple(
+    name for name in Ending.__struct_fields__ if name not in {"elapsed_s", "error"}
+)
 
 
 def record_of(worker: WorkerState, error: str) -> Record:
@@ -68,7 +101,23 @@ def row_of(
     return complete(record, identity)
 
 
-def last_line(error: str) -> str:
+def ended(
+    row: Row | Ending, number: int, *, then: Then, rung: str = "", suspect: bool = False
+) -> ev.AttemptEnded:
+    """The event that tells of a row. ``number`` is the row's commit number."""
+    repeated: dict[str, Any] = {name: getattr(row, name) for name in _REPEATED}
+    return ev.AttemptEnded(
+        **repeated,
+        elapsed_s=round(row.elapsed_s, 6),
+        rung=rung,
+        row=number,
+        then=then,
+        suspect=suspect,
+        error=_last_line(row.error),
+    )
+
+
+def _last_line(error: str) -> str:
     """What went wrong, out of a traceback: its last line with words, at most `ERROR_CHARS`.
 
     The whole text stands in the row; an event carries what a list can show.

@@ -25,7 +25,8 @@ class TaskLine(msgspec.Struct, gc=False):
     """What every line has."""
 
     id: str
-    labels: dict[str, str | int | float | bool] = {}
+    labels: dict[str, str | int | float | bool] | msgspec.UnsetType = msgspec.UNSET
+    """Only checked here; a default of ``{}`` would make a dict for each of a million lines."""
 
 
 class BenchLine(TaskLine, gc=False):
@@ -108,8 +109,8 @@ def whole_lines(fd: int, seen: Callable[[bytes], object]) -> Iterator[bytes]:
 
 def read_all(
     decoder: msgspec.json.Decoder[TaskLine], chunk: bytes, lines: int
-) -> list[TaskLine] | None:
-    """Every line of ``chunk`` in one go, None if any of them is blank or has a fault.
+) -> tuple[list[TaskLine], list[str]] | None:
+    """Every line of ``chunk`` in one go, and the ids; None if any is blank or has a fault.
 
     The decoder minds neither two objects on a line nor one on two lines. Where every line begins
     with ``{`` and ends with ``}`` there is neither: within an object ``}`` and ``{`` never meet.
@@ -123,8 +124,9 @@ def read_all(
     except (ValueError, RecursionError):
         return None
     ids = [record.id for record in records]
-    sound = len(ids) == lines and min(map(len, ids)) > 0 and max(map(len, ids)) <= MAX_ID_CHARS
-    return records if sound and "".join(ids).isprintable() else None
+    lengths = set(map(len, ids))
+    sound = len(ids) == lines and min(lengths) > 0 and max(lengths) <= MAX_ID_CHARS
+    return (records, ids) if sound and "".join(ids).isprintable() else None
 
 
 def read_each(

@@ -4,8 +4,7 @@ Apart from the calls because both drivers and the flow need them, and they need 
 """
 
 import ssl
-from collections.abc import Iterable
-from typing import Any, Final
+from typing import Final
 
 import httpcore2
 import httpx2
@@ -60,21 +59,11 @@ def as_httpx(error: Exception) -> httpx2.TransportError:
     return mapped
 
 
-def is_sse(headers: httpx2.Headers) -> bool:
-    """Whether the body is an event stream."""
-    return headers.get("content-type", "").partition(";")[0].strip() == "text/event-stream"
+def is_sse(kind: str) -> bool:
+    """Whether a body of this media type is an event stream."""
+    return kind == "text/event-stream"
 
 
-def is_json(headers: httpx2.Headers) -> bool:
-    """Whether the body is one JSON document, which SDKs read whole."""
-    kind = headers.get("content-type", "").partition(";")[0].strip()
+def is_json(kind: str) -> bool:
+    """Whether a body of this media type is one JSON document, which SDKs read whole."""
     return kind == "application/json" or kind.endswith("+json")
-
-
-def final_response(
-    status: int, headers: Iterable[tuple[bytes, bytes]], body: bytes, extensions: dict[str, Any]
-) -> httpx2.Response:
-    """A response whose body is already here."""
-    return httpx2.Response(
-        status, headers=list(headers), stream=httpx2.ByteStream(body), extensions=extensions
-    )

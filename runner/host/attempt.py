@@ -52,6 +52,8 @@ class Attempt:
         self.model = model
         self.endpoint = endpoint
         self.limits: Limits = model.limits
+        self.is_claimed = False
+        """Whether this host began it by itself, and the engine does not know of it yet."""
         self.scope = Scope()
         self.gate = Gate()
         self.record = Record()
@@ -90,15 +92,29 @@ class Attempt:
         self.ident = threading.get_ident()
         self.thread = threading.get_native_id()
         self.started = time.monotonic()
-        self.send(messages.Started(self.started, self.id, self.thread))
+        self.send(self._claim() if self.is_claimed else self._start())
+
+    def _start(self) -> messages.Started:
+        return messages.Started(self.started, self.id, self.thread)
+
+    def _claim(self) -> messages.Claimed:
+        order = self.order
+        return messages.Claimed(
+            self.started, self.id, order.worker, self.thread, order.model, order.endpoint
+        )
 
     def send(self, message: Message) -> None:
         """Tell the engine; waits while the host's outbox is full. Too late is counted instead."""
         with self.gate.shut_for_block():
-            if self.owned:
-                now = type(message) not in self.patient
-                self._outbox.put(message, self.scope, now=now)
-            else:
+            self.send_shut(message)
+
+    def send_shut(self, *messages: Message) -> None:
+        """`send` where the gate is shut. Several go as one, as soon as the first of them must."""
+        if self.owned:
+            now = type(messages[0]) not in self.patient
+            self._outbox.put(self.scope, *messages, now=now)
+        else:
+            for message in messages:
                 self.late(type(message).__name__)
 
     def late(self, what: str) -> None:

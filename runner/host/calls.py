@@ -4,6 +4,7 @@ The blocking and the async transport are thin shells around this module, so that
 it decides and records, they only wait. Nothing here touches a socket.
 """
 
+import functools
 import random
 import time
 from collections.abc import Callable
@@ -19,6 +20,7 @@ from runner.host import retry
 from runner.host.answers import kind_of_error
 from runner.host.apikey import ApiKey
 from runner.host.callclock import CallClock, CallTimeout
+from runner.host.plain import Headers, Outgoing
 from runner.host.recording import BackOff, CallEnd, Permits, Recorder
 from runner.host.scope import Aborted, Scope
 from runner.host.signs import ProgressScan, UsageScan
@@ -29,6 +31,7 @@ GAVE_UP: Final = "pilot_tui_gave_up"
 PLACEHOLDER_KEY: Final = "held-by-pilot-tui"
 """What SDK objects get to hold in place of a key."""
 
+_PLACEHOLDER: Final = PLACEHOLDER_KEY.encode()
 _MAX_TEXT: Final = 200
 
 
@@ -52,25 +55,26 @@ class Session:
     recorder: Recorder
     permits: Permits
     key: ApiKey
-    rng: random.Random = field(default_factory=random.Random)
+    new_rng: Callable[[], random.Random] = random.Random
     wall: Callable[[], float] = time.time
     task_id: str = ""
     spent_s: float = 0.0
     calls: int = 0
+    _rng: random.Random | None = None
     _base: httpx2.URL = field(init=False)
     _unfinished: "set[Tries]" = field(init=False)
 
     def __post_init__(self) -> None:
-        self._base = httpx2.URL(self.endpoint.base_url)
+        self._base = _parsed(self.endpoint.base_url)
         self._unfinished = set()
 
-    def begin(self, request: httpx2.Request) -> "Tries":
+    def begin(self, request: Outgoing) -> "Tries":
         """A new call; the recorder learns of it when a permit let its first try go."""
         to_model = self.is_endpoint(request.url)
-        asked = _read_request(request) if to_model else _Asked()
+        asked = _read(request.body) if to_model else _Asked()
         self.calls += to_model
         n = self.calls if to_model else 0
-        tries = Tries(self, n, asked, isinstance(request.stream, httpx2.ByteStream))
+        tries = Tries(self, n, asked, request.body is not None)
         self._unfinished.add(tries)
         return tries
 
@@ -79,6 +83,12 @@ class Session:
         for tries in tuple(self._unfinished):
             tries.end(self.scope.reason or "closed")
 
+    def rng(self) -> random.Random:
+        """The dice of its back-offs. Most attempts need none, and to seed them takes a while."""
+        if self._rng is None:
+            self._rng = self.new_rng()
+        return self._rng
+
     def finished(self, tries: "Tries") -> None:
         """A call has ended."""
         self._unfinished.discard(tries)
@@ -86,28 +96,31 @@ class Session:
     def is_endpoint(self, url: httpx2.URL) -> bool:
         """Whether this URL belongs to the endpoint: the key goes nowhere else."""
         base = self._base
-        if (url.scheme, url.host, _port(url)) != (base.scheme, base.host, _port(base)):
+        if (url.raw_scheme, url.raw_host, _port(url)) != (
+            base.raw_scheme,
+            base.raw_host,
+            _port(base),
+        ):
             return False
         prefix = base.path.rstrip("/")
         return url.path == prefix or url.path.startswith(prefix + "/")
 
-    def headers(self, request: httpx2.Request, tries: "Tries") -> list[tuple[bytes, bytes]]:
+    def headers(self, request: Outgoing, tries: "Tries") -> Headers:
         """The headers as they leave: with the key, and without compression.
 
         Compressed events would hide content from the health of the worker. Only the placeholder is
         replaced: executor code may bring a key of its own.
         """
-        raw = list(request.headers.raw)
         if not tries.n:
-            return raw
-        sent: list[tuple[bytes, bytes]] = []
-        for name, value in raw:
+            return request.headers
+        sent: Headers = []
+        for name, value in request.headers:
             lower = name.lower()
             if lower == b"accept-encoding":
                 continue
-            if lower in {b"authorization", b"api-key"} and PLACEHOLDER_KEY.encode() in value:
+            if lower in {b"authorization", b"api-key"} and _PLACEHOLDER in value:
                 if tries.key:
-                    sent.append((name, value.replace(PLACEHOLDER_KEY.encode(), tries.key.encode())))
+                    sent.append((name, value.replace(_PLACEHOLDER, tries.key.encode())))
                 continue
             sent.append((name, value))
         sent.append((b"Accept-Encoding", b"identity"))
@@ -245,7 +258,7 @@ class Tries:
             self.try_no,
             retry_after,
             session.spent_s,
-            session.rng,
+            session.rng(),
             session.limits,
             self._same_body,
         )
@@ -327,12 +340,18 @@ def cause_of(error: BaseException) -> str | None:
     return limit
 
 
-def _read_request(request: httpx2.Request) -> _Asked:
+def _read(body: bytes | None) -> _Asked:
     try:
-        return _asked.decode(request.content)
-    except (msgspec.DecodeError, httpx2.RequestNotRead):
+        return _asked.decode(body or b"")
+    except msgspec.DecodeError:
         return _Asked()  # not JSON (an upload, a GET): bound by `call`
 
 
+@functools.lru_cache(maxsize=64)
+def _parsed(url: str) -> httpx2.URL:
+    """An endpoint's address; to parse it for each attempt was a twentieth of a proxied call."""
+    return httpx2.URL(url)
+
+
 def _port(url: httpx2.URL) -> int:
-    return url.port or (443 if url.scheme == "https" else 80)
+    return url.port or (443 if url.raw_scheme == b"https" else 80)

@@ -7,8 +7,7 @@ CPU of a streamed call. HTTP itself stays h11's; requests, responses and errors 
 """
 
 import time
-from collections.abc import Generator, Iterable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final, cast
 
 import h11
@@ -39,7 +38,7 @@ class Direct(httpcore2.ConnectionPool):
     def handle_request(self, request: httpcore2.Request) -> httpcore2.Response:
         """Send; gives the response as soon as its headers are here. Errors are httpcore2's."""
         url = request.url
-        upgrades = any(name.lower() == b"upgrade" for name, _ in request.headers)
+        upgrades = b"upgrade" in {name.lower() for name, _ in request.headers}
         if upgrades or url.scheme not in {b"http", b"https"}:
             return super().handle_request(request)
         idle = self._idle.setdefault((url.scheme, url.host, url.port), [])
@@ -51,17 +50,7 @@ class Direct(httpcore2.ConnectionPool):
         except BaseException:
             link.close()
             raise
-        return httpcore2.Response(
-            answer.status_code,
-            headers=answer.headers.raw_items(),
-            content=_Body(link, idle, timeouts),
-            extensions={
-                "http_version": b"HTTP/" + answer.http_version,
-                "reason_phrase": answer.reason,
-                "network_stream": link.stream,
-                AT_END: link.is_at_end,
-            },
-        )
+        return _Response(answer, link, _Body(link, idle, timeouts))
 
     def _connect(self, request: httpcore2.Request) -> "_Link":
         host, port = request.url.host.decode("ascii"), request.url.port
@@ -106,13 +95,17 @@ class _Link:
         """
         timeout = timeouts.get("write")
         held = bytearray()
-        with _our_errors(), suppress(httpcore2.WriteError):
+        try:
             for part in self._encoded(request):
                 held += part
                 if len(held) >= _WRITE_BYTES:
                     self.stream.write(bytes(held), timeout)
                     held.clear()
             self.stream.write(bytes(held), timeout)
+        except h11.LocalProtocolError as error:
+            raise httpcore2.LocalProtocolError(str(error)) from error
+        except httpcore2.WriteError:
+            return
 
     def _encoded(self, request: httpcore2.Request) -> Iterator[bytes]:
         head = h11.Request(
@@ -125,6 +118,7 @@ class _Link:
 
     def read_head(self, timeouts: _Timeouts) -> h11.Response:
         """The head of the answer; those that only announce it are passed over."""
+        self.read(timeouts)  # nothing can be here yet: see `give_back`
         while not isinstance(event := self.parsed(), h11.Response):
             if event is h11.NEED_DATA:
                 self.read(timeouts)
@@ -171,6 +165,29 @@ class _Link:
         self.stream.close()
 
 
+class _Response(httpcore2.Response):
+    """Spares httpcore2's look at the type of each header, and of the body for each use of it."""
+
+    def __init__(self, answer: h11.Response, link: _Link, body: "_Body") -> None:
+        self.status = answer.status_code
+        self.headers = answer.headers.raw_items()
+        self.stream = self._body = body
+        self.extensions = {
+            "http_version": b"HTTP/" + answer.http_version,
+            "reason_phrase": answer.reason,
+            "network_stream": link.stream,
+            AT_END: link.is_at_end,
+        }
+
+    def iter_stream(self) -> Iterator[bytes]:
+        """The body as it comes."""
+        return iter(self._body)
+
+    def close(self) -> None:
+        """Give the connection back."""
+        self._body.close()
+
+
 class _Body:
     """The body of an answer; closed, it gives its connection back."""
 
@@ -206,11 +223,3 @@ class _Body:
         if not self._is_closed:
             self._is_closed = True
             self._link.give_back(self._idle)
-
-
-@contextmanager
-def _our_errors() -> Generator[None]:
-    try:
-        yield
-    except h11.LocalProtocolError as error:
-        raise httpcore2.LocalProtocolError(str(error)) from error

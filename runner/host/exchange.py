@@ -14,8 +14,9 @@ from typing import Any, Final, TypeAlias, TypeVar, cast
 import httpcore2
 import httpx2
 
-from runner.host.answers import final_response, how_of, is_json, is_sse
+from runner.host.answers import how_of, is_json, is_sse
 from runner.host.calls import Session, Tries
+from runner.host.plain import Answer, Outgoing, content_type
 from runner.host.recording import Permit
 
 _T = TypeVar("_T")
@@ -157,7 +158,7 @@ class Exchange:
         self._permit = permit
         self._key = key
 
-    def handle(self, request: httpx2.Request) -> Flow[httpx2.Response]:
+    def handle(self, request: Outgoing) -> Flow[Answer]:
         """One call, sent until it is answered, refused for good, or out of tries."""
         session = self.session
         scope = session.scope
@@ -169,7 +170,7 @@ class Exchange:
         try:
             while True:
                 answer = yield from self._try(request, tries)
-                if isinstance(answer, httpx2.Response):
+                if isinstance(answer, Answer):
                     return answer
                 wait_s = answer
                 tries.back_off(wait_s)  # connection and permit have been given back
@@ -182,8 +183,8 @@ class Exchange:
             scope.next_limit = None
             scope.enter(before)
 
-    def _try(self, request: httpx2.Request, tries: Tries) -> Flow[httpx2.Response | float]:
-        """Send once: the response for the SDK, or the seconds until the next try."""
+    def _try(self, request: Outgoing, tries: Tries) -> Flow[Answer | float]:
+        """Send once: the answer, or the seconds until the next try."""
         permit: Permit | None = None
         if tries.n:
             session = self.session
@@ -193,8 +194,8 @@ class Exchange:
             permit = yield self._permit
         body = self._body(tries, permit)
         try:
-            outgoing = _outgoing(request, self.session.headers(request, tries))
-            raw: httpcore2.Response = yield lambda: body.send(outgoing, request.url)
+            sent = request.with_headers(self.session.headers(request, tries))
+            raw: httpcore2.Response = yield lambda: body.send(sent, request.url)
             body.status = raw.status
             answer = yield from self._answer(tries, body, raw)
             return answer
@@ -204,11 +205,9 @@ class Exchange:
             if body.owner is None:
                 yield from body.release()
 
-    def _answer(
-        self, tries: Tries, body: Body, raw: httpcore2.Response
-    ) -> Flow[httpx2.Response | float]:
-        headers = httpx2.Headers(raw.headers)
-        sse = is_sse(headers)
+    def _answer(self, tries: Tries, body: Body, raw: httpcore2.Response) -> Flow[Answer | float]:
+        kind = content_type(raw.headers)
+        sse = is_sse(kind)
         tries.body_begins(sse)
         extensions: dict[str, Any] = {**cast(Any, raw).extensions}
         if tries.n and raw.status >= 400:
@@ -216,32 +215,17 @@ class Exchange:
             if tries.refused(raw.status):
                 return 0.0
             text = tries.redacted_body(text)
+            headers = httpx2.Headers(raw.headers)
             wait_s = tries.on_status(raw.status, headers, text, extensions)
             if wait_s is not None:
                 return wait_s
             tries.end(f"status:{raw.status}", raw.status)
-            return final_response(raw.status, raw.headers, text, extensions)
-        if tries.n and is_json(headers):
+            return Answer(raw.status, raw.headers, httpx2.ByteStream(text), extensions)
+        if tries.n and is_json(kind):
             text = yield from body.read()
             tries.end("ok", raw.status)
-            return final_response(raw.status, raw.headers, text, extensions)
+            return Answer(raw.status, raw.headers, httpx2.ByteStream(text), extensions)
         if tries.n and sse:
             yield from body.read_to_content()
         body.hand_over(self.open)
-        stream = cast(Any, body)  # the drivers' bodies are httpx2 streams
-        return httpx2.Response(
-            raw.status, headers=raw.headers, stream=stream, extensions=extensions
-        )
-
-
-def _outgoing(request: httpx2.Request, headers: list[tuple[bytes, bytes]]) -> httpcore2.Request:
-    url = request.url
-    return httpcore2.Request(
-        method=request.method,
-        url=httpcore2.URL(
-            scheme=url.raw_scheme, host=url.raw_host, port=url.port, target=url.raw_path
-        ),
-        headers=headers,
-        content=request.stream,
-        extensions=request.extensions,
-    )
+        return Answer(raw.status, raw.headers, body, extensions)

@@ -30,7 +30,9 @@ class Outbox:
         self._secrets = secrets
         self._frames: deque[bytes | bytearray] = deque()
         self._backlog_bytes = 0
-        self._changed = threading.Condition()
+        # Re-entrant: a stream that is collected as garbage in here tells of its end.
+        self._lock = threading.RLock()
+        self._changed = threading.Condition(self._lock)
         self._is_sending = False
         """Whether a thread sends; what others add meanwhile goes by it, and none waits for it."""
         self._is_blocked = False
@@ -43,27 +45,28 @@ class Outbox:
         """What is queued or being sent."""
         return self._backlog_bytes
 
-    def put(self, message: Message, scope: Scope, *, now: bool = True) -> None:
-        """Send a message of a running attempt; waits, as long as its scope lets it, for room.
+    def put(self, scope: Scope, *messages: Message, now: bool = True) -> None:
+        """Send messages of a running attempt; waits, as long as its scope lets it, for room.
 
-        One that need not leave now goes with the next that does, at the latest with a beat.
+        Those that need not leave now go with the next that does, at the latest with a beat.
         """
         if self._backlog_bytes > FULL_BYTES:
             scope.wait_for(self._changed, lambda: self._backlog_bytes <= FULL_BYTES)
-        self.post(message, now=now)
+        self.post(*messages, now=now)
 
     def post(self, *messages: Message, now: bool = True) -> None:
         """Send messages without waiting: for what is few by nature and must not be held up."""
         if self._is_cut:
             return
         frames = [self._frame(message) for message in messages]
-        with self._changed:
+        with self._lock:
             self._frames += frames
             self._backlog_bytes += sum(map(len, frames))
             if self._is_sending or not (now or self._backlog_bytes > SEND_BYTES):
                 return
             self._is_sending = True
-        self._send()
+            chunk = self._next()
+        self._send(chunk)
 
     def flush(self, timeout_s: float) -> bool:
         """Wait until everything was handed to the kernel; False if ``timeout_s`` was too short."""
@@ -88,50 +91,55 @@ class Outbox:
         plain = msgspec.to_builtins(message, builtin_types=(bytes,))
         return frame(msgspec.convert(self._secrets.mask_all(plain), type(message)))
 
-    def _send(self) -> None:
-        """Send all that the kernel takes at once; the rest is the writer's."""
-        while chunk := self._next():
+    def _send(self, chunk: bytes) -> None:
+        """Send all that the kernel takes at once, ``chunk`` first; the rest is the writer's."""
+        while chunk:
             try:
                 sent = self._connection.send(chunk, socket.MSG_DONTWAIT)
             except BlockingIOError:
                 sent = 0
             except OSError:
                 os._exit(0)  # the engine is gone, and a host without one has no work
-            with self._changed:
+            with self._lock:
                 self._backlog_bytes -= sent
                 if sent < len(chunk):
                     self._frames.appendleft(chunk[sent:])
                     self._is_blocked = True
                     self._changed.notify_all()
                     return
+                chunk = self._next()
 
     def _write(self) -> None:
         while True:
             with self._changed:
                 self._changed.wait_for(lambda: self._is_blocked)
-            while chunk := self._next():
+                chunk = self._next()
+            while chunk:
                 try:
                     self._connection.sendall(chunk)
                 except OSError:
                     os._exit(0)
-                with self._changed:
+                with self._lock:
                     was_full = self._backlog_bytes > FULL_BYTES
                     self._backlog_bytes -= len(chunk)
                     if was_full and self._backlog_bytes <= FULL_BYTES:
                         self._changed.notify_all()
+                    chunk = self._next()
 
     def _next(self) -> bytes:
-        """As many frames as go out at once; empty, and nobody sends any more, if there are none."""
-        with self._changed:
-            if not self._frames:
-                self._is_sending = self._is_blocked = False
-                self._changed.notify_all()
-                return b""
-            frames = [self._frames.popleft()]
-            size = len(frames[0])
-            while self._frames and size + len(self._frames[0]) <= SEND_BYTES:
-                frames.append(self._frames.popleft())
-                size += len(frames[-1])
+        """As many frames as go out at once; empty, and nobody sends any more, if there are none.
+
+        Under the lock.
+        """
+        if not self._frames:
+            self._is_sending = self._is_blocked = False
+            self._changed.notify_all()
+            return b""
+        frames = [self._frames.popleft()]
+        size = len(frames[0])
+        while self._frames and size + len(self._frames[0]) <= SEND_BYTES:
+            frames.append(self._frames.popleft())
+            size += len(frames[-1])
         return b"".join(frames)
 
 

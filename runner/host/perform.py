@@ -8,7 +8,6 @@ engine's next order for the slot would otherwise overtake it (61 of 2,000 attemp
 import random
 import time
 from collections.abc import Callable
-from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -101,12 +100,14 @@ class Performer:
 
         Called again after one of those, it only brings the attempt to its end.
         """
-        with ExitStack() as stack:
-            stack.callback(attempts.current.reset, attempts.current.set(attempt))
-            stack.enter_context(scope.use(attempt.scope))
-            verdict = self._verdict(attempt)
-            for stream in self._shared.streams:
-                stream.end_line(attempt)
+        before = attempts.current.set(attempt)
+        try:
+            with scope.use(attempt.scope):
+                verdict = self._verdict(attempt)
+                for stream in self._shared.streams:
+                    stream.end_line(attempt)
+        finally:
+            attempts.current.reset(before)
         self._finish(attempt, verdict)
 
     def _verdict(self, attempt: Attempt) -> Verdict:
@@ -128,15 +129,15 @@ class Performer:
         return of_error(error, attempt.scope.reason, self._shared.secrets.mask)
 
     def _stages(self, attempt: Attempt) -> Any:
-        order, limits = attempt.order, attempt.limits
         attempt.begin()
-        task, ctx = Task(order), self._ctx(attempt)
-        with self._stage(attempt, "prepare", "prepare", limits.prepare):
+        task, ctx = Task(attempt.order), self._ctx(attempt)
+        if attempt.is_claimed:  # nothing to import, nothing to prepare
             executor = self._shared.source.load(attempt.scope)
-            if executor.prepare is not None:
-                python.call(executor.prepare, attempt.scope, task, ctx)
+        else:
+            executor = self._prepared(attempt, task, ctx)
         with self._stage(attempt, "code", "attempt", attempt.limits.attempt):
-            attempt.send(messages.Running(time.monotonic(), attempt.id))
+            if not attempt.is_claimed:
+                attempt.send(messages.Running(time.monotonic(), attempt.id))
             result = python.call(executor.run, attempt.scope, task, ctx)
         if executor.score is not None:
             with self._stage(attempt, "score", "score", attempt.limits.score):
@@ -146,6 +147,13 @@ class Performer:
             client.close()
         attempt.is_tidy = True
         return result
+
+    def _prepared(self, attempt: Attempt, task: Task, ctx: Ctx) -> python.Executor:
+        with self._stage(attempt, "prepare", "prepare", attempt.limits.prepare):
+            executor = self._shared.source.load(attempt.scope)
+            if executor.prepare is not None:
+                python.call(executor.prepare, attempt.scope, task, ctx)
+        return executor
 
     def _stage(self, attempt: Attempt, phase: Phase, limit: str, seconds: float) -> "_Stage":
         return _Stage(attempt, phase, limit, seconds, self._changed)
@@ -160,7 +168,7 @@ class Performer:
             recorder,
             shared.shares,
             shared.keys[attempt.endpoint.name],
-            random.Random(f"{attempt.order.seed} {attempt.id}"),
+            lambda: random.Random(f"{attempt.order.seed} {attempt.id}"),
             task_id=attempt.order.task_id,
         )
         attempt.connections = shared.connections.pop(attempt.worker, None) or Connections()

@@ -29,7 +29,8 @@ class _Share:
     """One endpoint, from any thread."""
 
     def __init__(self, clock: Callable[[], float], dealt: bool) -> None:
-        self.changed = threading.Condition()
+        self._lock = threading.RLock()
+        self.changed = threading.Condition(self._lock)
         self._clock = clock
         self._dealt = dealt
         self._qps = -1.0
@@ -57,7 +58,7 @@ class _Share:
         return max(0.0, self._next_at - self._clock())
 
     def take(self, scope: Scope | None) -> Permit | None:
-        with self.changed:
+        with self._lock:
             if self.ready_in_s() > 0.0:
                 return None
             self._next_at = self._clock() + self._gap_s()
@@ -66,14 +67,16 @@ class _Share:
             return permit
 
     def give_back(self, permit: Permit) -> None:
-        with self.changed:
+        with self._lock:
             if self._held.pop(permit, self) is not self:
                 self.changed.notify_all()
 
     def give_back_all(self, scope: Scope) -> None:
-        with self.changed:
-            self._held = {permit: held for permit, held in self._held.items() if held is not scope}
-            self.changed.notify_all()
+        with self._lock:
+            left = {permit: held for permit, held in self._held.items() if held is not scope}
+            if len(left) != len(self._held):
+                self._held = left
+                self.changed.notify_all()
 
 
 class Shares:

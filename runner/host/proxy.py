@@ -12,6 +12,7 @@ import secrets
 import threading
 from typing import Final, NamedTuple
 
+import httpcore2
 import httpx2
 
 from runner.core.plan import Endpoint
@@ -20,6 +21,7 @@ from runner.host import scope
 from runner.host.attempt import Attempt
 from runner.host.calls import GAVE_UP, PLACEHOLDER_KEY
 from runner.host.direct import AT_END
+from runner.host.plain import Answer, Outgoing, target_of
 from runner.host.proxy_http import SHOULD_RETRY, Program, Request, Server
 from runner.host.scope import Aborted
 from runner.host.transport import GuardTransport, SyncBody
@@ -34,6 +36,12 @@ _OURS: Final = frozenset(name.decode() for name in _LINK) | {
     *("host", "authorization", "api-key", "accept-encoding", "expect")
 }
 """Headers of a request that we set ourselves."""
+_KEY: Final = b"authorization", f"Bearer {PLACEHOLDER_KEY}".encode()
+_KEYS: Final = {"azure": (b"api-key", PLACEHOLDER_KEY.encode())}
+"""The header that holds the key, and those of kinds of endpoints that want another."""
+_BODIED: Final = frozenset({"POST", "PUT", "PATCH"})
+"""Methods whose requests name the length of an empty body too (RFC 9110, 8.6)."""
+_SHOULD_RETRY: Final = SHOULD_RETRY.encode()
 
 
 def relay(
@@ -43,7 +51,7 @@ def relay(
     endpoint: Endpoint,
     *,
     again: bool,
-) -> httpx2.Response:
+) -> Answer:
     """Ask the endpoint and pass its answer on as it comes; the answer, read to its end.
 
     ``again`` is whether the SDK may repeat what our own retries gave up on.
@@ -52,48 +60,57 @@ def relay(
     use then, since nothing else says that the rest will not come.
     """
     try:
-        answer = transport.handle_request(_outgoing(request, endpoint))
+        answer = transport.ask(_outgoing(request, endpoint))
         try:
-            if not again and GAVE_UP in answer.extensions:
-                answer.headers[SHOULD_RETRY] = "false"
-            _pass_on(program, answer)
+            _pass_on(program, answer, final=not again and GAVE_UP in answer.extensions)
         finally:
-            answer.close()
+            if isinstance(answer.stream, SyncBody):
+                answer.stream.close()
     except BaseException:
         program.stays = program.stays and not program.is_answered
         raise
     return answer
 
 
-def _outgoing(request: Request, endpoint: Endpoint) -> httpx2.Request:
-    headers = [item for item in request.headers.items() if item[0] not in _OURS]
-    if endpoint.kind == "azure":
-        headers.append(("api-key", PLACEHOLDER_KEY))
-    else:
-        headers.append(("authorization", f"Bearer {PLACEHOLDER_KEY}"))
-    url = _url(endpoint.base_url.rstrip("/") + request.path.removeprefix(PREFIX))
-    return httpx2.Request(request.method, url, headers=headers, content=request.body)
+def _outgoing(request: Request, endpoint: Endpoint) -> Outgoing:
+    url, target = _address(endpoint.base_url, request.path.removeprefix(PREFIX))
+    headers = [(b"host", url.netloc)]
+    headers += [
+        (name.encode("latin-1"), value.encode("latin-1"))
+        for name, value in request.headers.items()
+        if name not in _OURS
+    ]
+    headers.append(_KEYS.get(endpoint.kind, _KEY))
+    body = request.body
+    if body or request.method in _BODIED:
+        headers.append((b"content-length", b"%d" % len(body)))
+    stream = httpx2.ByteStream(body)
+    return Outgoing(request.method.upper(), url, target, headers, stream, body, {})
 
 
 @functools.lru_cache(maxsize=256)
-def _url(text: str) -> httpx2.URL:
+def _address(base_url: str, path: str) -> tuple[httpx2.URL, httpcore2.URL]:
     """Parsed: programs ask for few addresses, and one costs 0.05 ms."""
-    return httpx2.URL(text)
+    url = httpx2.URL(base_url.rstrip("/") + path)
+    return url, target_of(url)
 
 
-def _pass_on(program: Program, answer: httpx2.Response) -> None:
-    """Whole if it is here already, else piece by piece.
+def _pass_on(program: Program, answer: Answer, *, final: bool) -> None:
+    """Whole if it is here already, else piece by piece; ``final`` says not to ask again.
 
     A stream is over with its "[DONE]": SDKs read no further, and may hang up at once.
     """
-    headers = [item for item in answer.headers.raw if item[0].lower() not in _LINK]
+    left_out = _LINK | {_SHOULD_RETRY} if final else _LINK
+    headers = [item for item in answer.headers if item[0].lower() not in left_out]
+    if final:
+        headers.append((_SHOULD_RETRY, b"false"))
     stream = answer.stream
     if isinstance(stream, httpx2.ByteStream):
-        program.answer(answer.status_code, headers, b"".join(stream))
+        program.answer(answer.status, headers, b"".join(stream))
         return
     assert isinstance(stream, SyncBody)
     is_at_end = answer.extensions.get(AT_END, lambda: False)
-    program.begin(answer.status_code, headers)
+    program.begin(answer.status, headers)
     for piece in stream:
         program.piece(piece, last=is_at_end() or stream.tries.stream_done)
         if program.is_complete:

@@ -31,14 +31,14 @@ class Recorder:
         attempt = self._attempt
         with attempt.gate.shut_for_block():
             attempt.record.calls = n
-            attempt.send(messages.CallStarted(time.monotonic(), attempt.id, n, stream))
+            attempt.send_shut(messages.CallStarted(time.monotonic(), attempt.id, n, stream))
 
     def first_byte(self, n: int, wait_s: float) -> None:
         """The first byte of an answer came."""
         attempt = self._attempt
         with attempt.gate.shut_for_block():
             self._back_from_backoff()
-            attempt.send(messages.FirstByte(time.monotonic(), attempt.id, n, wait_s))
+            attempt.send_shut(messages.FirstByte(time.monotonic(), attempt.id, n, wait_s))
 
     def backed_off(self, n: int, backoff: BackOff) -> None:
         """The call failed and is sent again after a wait."""
@@ -47,7 +47,7 @@ class Recorder:
             self._back_from_backoff()
             self._backoff_from = backoff.until - backoff.wait_s
             attempt.record.call_retries += 1
-            attempt.send(
+            attempt.send_shut(
                 messages.BackedOff(
                     time.monotonic(),
                     attempt.id,
@@ -73,21 +73,21 @@ class Recorder:
             record.cost += _PER_MILLION * (price.in_ * tokens_in + price.out * tokens_out)
             record.api_s += end.latency_s
             now = time.monotonic()
-            attempt.send(
-                messages.CallEnded(
-                    now,
-                    attempt.id,
-                    n,
-                    end.latency_s,
-                    end.bytes_in,
-                    end.how,
-                    -1 if end.tokens_in is None else end.tokens_in,
-                    -1 if end.tokens_out is None else end.tokens_out,
-                )
+            ended = messages.CallEnded(
+                now,
+                attempt.id,
+                n,
+                end.latency_s,
+                end.bytes_in,
+                end.how,
+                -1 if end.tokens_in is None else end.tokens_in,
+                -1 if end.tokens_out is None else end.tokens_out,
             )
             if end.how == "ok" and not self.turns_are_opened:
                 record.turns += 1
-                attempt.send(messages.TurnEnded(now, attempt.id, record.turns, None))
+                attempt.send_shut(ended, messages.TurnEnded(now, attempt.id, record.turns, None))
+            else:
+                attempt.send_shut(ended)
 
     def _back_from_backoff(self) -> None:
         """Book the back-off that really passed: a kill cuts it short."""

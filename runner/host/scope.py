@@ -221,7 +221,7 @@ class Scope:
             limits = self.limits
             if limits:
                 first = limits[0] if len(limits) == 1 else min(limits, key=lambda one: one.deadline)
-                if now >= first.deadline:
+                if now >= first.started + first.seconds:
                     self.cancel(f"deadline:{first.name}")
         return self.reason
 

@@ -14,6 +14,7 @@ from runner.host.answers import HTTPCORE_ERRORS, as_httpx
 from runner.host.calls import Session, Tries
 from runner.host.exchange import Body, Exchange, Flow
 from runner.host.guard import Connections
+from runner.host.plain import Answer, Outgoing, outgoing
 from runner.host.recording import Permit
 
 _T = TypeVar("_T")
@@ -109,7 +110,14 @@ class GuardTransport(httpx2.BaseTransport):
         )
 
     def handle_request(self, request: httpx2.Request) -> httpx2.Response:
-        """One call, sent until it is answered, refused for good, or out of tries."""
+        """One call of an SDK; see `ask`."""
+        return self.ask(outgoing(request)).response()
+
+    def ask(self, request: Outgoing) -> Answer:
+        """One call, sent until it is answered, refused for good, or out of tries.
+
+        The stream of the answer, where it is a `SyncBody`, is the caller's to close.
+        """
         return carry_out(self._exchange.handle(request))
 
     def close(self) -> None:

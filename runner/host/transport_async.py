@@ -15,6 +15,7 @@ from runner.host.answers import HTTPCORE_ERRORS, as_httpx
 from runner.host.calls import Session, Tries
 from runner.host.exchange import Body, Exchange, Flow
 from runner.host.guard_async import AsyncConnections
+from runner.host.plain import outgoing
 from runner.host.recording import Permit
 
 _T = TypeVar("_T")
@@ -116,7 +117,8 @@ class AsyncGuardTransport(httpx2.AsyncBaseTransport):
 
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
         """One call, sent until it is answered, refused for good, or out of tries."""
-        return await carry_out(self._exchange.handle(request))
+        answer = await carry_out(self._exchange.handle(outgoing(request)))
+        return answer.response()
 
     async def aclose(self) -> None:
         """End the attempt's open responses (the connections have an owner of their own)."""

@@ -37,10 +37,11 @@ from runner.engine.journal import Journal
 from runner.engine.log import EventLog, seal_transcript
 from runner.engine.results.parts import FOLDER
 from runner.engine.results.writer import ResultsWriter
+from runner.engine.rowing import ended
 from runner.engine.storage import told
 from runner.errors import EngineError
 from runner.importing.report import Imported, Skipped
-from runner.importing.timeline import ENDPOINT, HOST, Lane, ended, tell
+from runner.importing.timeline import ENDPOINT, HOST, Lane, tell
 from runner.importing.workflowbench import Folder, Place, read_test
 
 LANES: Final = 256
@@ -175,7 +176,7 @@ class _Writer:
                 self._journal.emit(step.event)
             if step.row is not None:
                 self._commit += 1
-                self._journal.emit(ended(step.row, self._commit))
+                self._journal.emit(ended(step.row, self._commit, then="final"))
                 self._rows.put(self._commit, step.row)
             self._unflushed += 1
             if self._unflushed >= FLUSH_EVENTS:

@@ -14,7 +14,7 @@ from runner.core import events as ev
 from runner.core.plan import Task
 from runner.core.rows import Record, Row, ToolCall
 from runner.core.state import WorkerState
-from runner.engine.rowing import last_line, row_of
+from runner.engine.rowing import row_of
 from runner.importing.workflowbench import (
     Execution,
     Message,
@@ -78,27 +78,6 @@ def tell(test: Test, place: Place, lane: Lane, put: Callable[[bytes], tuple[int,
     record = _record(test, place, turns, calls, scored=cause == "")
     row = _row(test, place, lane, labels, record, (outcome, cause))
     return Told(steps=steps, row=row, turns=len(spoken), doubled=doubled)
-
-
-def ended(row: Row, number: int) -> ev.AttemptEnded:
-    """The end of a test whose row has that commit number."""
-    return ev.AttemptEnded(
-        task_id=row.task_id,
-        attempt=row.attempt,
-        attempt_id=row.attempt_id,
-        worker=row.worker,
-        host=row.host,
-        outcome=row.outcome,
-        cause=row.cause,
-        elapsed_s=row.elapsed_s,
-        rung="",
-        row=number,
-        model=row.model,
-        score=row.score,
-        turns=row.turns,
-        calls=row.calls,
-        error=last_line(row.error),
-    )
 
 
 def _started(place: Place, lane: Lane, labels: dict[str, Any]) -> ev.AttemptStarted:

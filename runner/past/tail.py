@@ -48,7 +48,7 @@ class Tail:
         return self._reader.offset
 
     def poll(self) -> Batch | None:
-        """The next events, at most some 1,000; None if there are none now. Raises OSError.
+        """The next events, at most some 300; None if there are none now. Raises OSError.
 
         At the end of a log whose disk took no more come the events that its engine saved elsewhere.
         """

@@ -55,6 +55,27 @@ def changed_plan(run_dir: Path, found: "About") -> Edited | None:
     return Edited(document, before)
 
 
+def lost_plan(run_dir: Path, found: "About") -> str:
+    """That the run folder's copy of the plan is gone, and where another may be; else empty."""
+    from runner.engine.config.files import digest
+    from runner.engine.folder import PLAN
+
+    copy = run_dir / PLAN
+    if copy.exists():
+        return ""
+    text = f"{copy} is not there: a run without its plan cannot be resumed"
+    if not found.plan_file:
+        return text
+    try:
+        same = digest(Path(found.plan_file).read_bytes()) == found.digests.get("plan")
+    except OSError:
+        return f"{text}. It was copied from {found.plan_file}, which is gone too"
+    if same:
+        return f"{text}. It was copied from {found.plan_file}: copy that back"
+    changed = "which has changed since: copy that back and resume with --allow-changed"
+    return f"{text}. It was copied from {found.plan_file}, {changed}"
+
+
 def differences(
     run_dir: Path, found: "About", edited: Edited | None, now: "PlanDocument"
 ) -> list[str]:

@@ -121,12 +121,14 @@ def resume_run(run_dir: Path, *, retry: Sequence[str] = (), allow_changed: bool 
     """
     from runner.engine.durable import write_file
     from runner.engine.folder import PLAN, document_of, load, save
-    from runner.start.changes import changed_plan, differences
+    from runner.start.changes import changed_plan, differences, lost_plan
 
     _refuse_other_systems()
     found = load(run_dir)
     if found.imported:
         raise RunError(f"{found.run_id} was imported from {found.imported}: nothing to go on with")
+    if told := lost_plan(run_dir, found):
+        raise RunError(told)
     edited = changed_plan(run_dir, found)
     document = edited.document if edited else document_of(run_dir, found)
     if document.plan.is_wrap:

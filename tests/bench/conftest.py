@@ -1,23 +1,10 @@
 """Fixtures of the benches: a folder for a run, and the peer's interpreter where it can be had."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from bench.figures import tell
 from bench.inspect_env import NotInstalledError, inspect_python
-from support.running import PACKAGE, Project
-
-
-@pytest.fixture
-def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Project]:
-    """A folder of its own; engines and endpoints that still run are ended by pid."""
-    monkeypatch.setenv("PYTHONPATH", str(PACKAGE))
-    found = Project(tmp_path)
-    try:
-        yield found
-    finally:
-        found.close()
 
 
 @pytest.fixture(scope="session")

@@ -241,8 +241,8 @@ def test_kill_ends_exactly_what_was_listed_and_only_after_a_yes(harness: Harness
     ended = doctor(*words, "--kill", answer="y\n")
     assert ended.code == 0, ended.err
     assert ended.err.count(": ended") == 25
-    after = doctor("--match", str(harness.folder), "--json", "--window", "0.2").json
-    assert [process for process in after["processes"] if process["state"] != "zombie"] == []
+    after = doctor("--match", str(harness.folder), "--json", "--window", "0.2")
+    assert (after.code, after.out) == (2, "")  # a zombie has no command line to match
 
 
 def test_a_busy_pool_is_no_alarm(harness: Harness):
@@ -366,3 +366,39 @@ def test_one_that_ignores_the_order_is_killed():
 )
 def test_bad_arguments_are_told(words: tuple[str, ...]):
     assert doctor(*words).code == 2
+
+
+@pytest.mark.parametrize("form", [(), ("--json",), ("--markdown",), ("--kill",)], ids=str)
+def test_a_process_that_is_not_there_is_a_wrong_argument(form: tuple[str, ...]):
+    gone = subprocess.Popen([sys.executable, "-c", ""])
+    gone.wait()
+    said = doctor("--pid", str(gone.pid), *form)
+    assert (said.code, said.out) == (2, "")
+    assert f"'--pid': process {gone.pid} is not there" in said.err
+
+
+def test_one_that_is_gone_hides_nothing_of_those_that_are_there():
+    gone = subprocess.Popen([sys.executable, "-c", ""])
+    gone.wait()
+    process = sleeper()
+    try:
+        words = ("--pid", str(gone.pid), "--pid", str(process.pid), "--window", "0.2")
+        said = doctor(*words)
+        assert said.code == 0
+        assert said.out.startswith("idle: 1 process")
+        assert f"process {gone.pid}: is not there; try: ps -fp {gone.pid}" in said.out
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def test_what_started_the_command_is_not_looked_at():
+    said = doctor("--pid", str(os.getpid()))
+    assert said.code == 2
+    assert f"process {os.getpid()} started this very command" in said.err
+
+
+def test_a_pattern_that_no_command_line_has_is_a_wrong_argument(tmp_path: Path):
+    said = doctor("--match", str(tmp_path / "none.py"))
+    assert (said.code, said.out) == (2, "")
+    assert "'--match': no process" in said.err

@@ -5,8 +5,6 @@ What is right for a row is worked out again from the conversation in it, by rule
 
 import json
 import re
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -61,16 +59,6 @@ prompt_type = [
 """
 TIMES = {"run_id", "attempt_id", "started_at", "elapsed_s", "api_s", "backoff_s", "tool_s"}
 PLACES = {"worker", "host"}
-
-
-@pytest.fixture
-def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Project]:
-    monkeypatch.setenv("PYTHONPATH", str(PACKAGE))
-    found = Project(tmp_path)
-    try:
-        yield found
-    finally:
-        found.close()
 
 
 @pytest.fixture

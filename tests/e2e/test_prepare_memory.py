@@ -1,10 +1,9 @@
 """Preparation is shared: what a hundred workers cost beyond one worker in each host."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from support.running import PACKAGE, Project, Watched
+from support.running import Project, Watched
 
 from runner.rehearse import Rehearsal, Script
 
@@ -33,16 +32,6 @@ executor = "interactive"
 [tasks.matrix]
 prompt_type = ["flawed_missing_step", "flawed_tool_misuse"]
 """
-
-
-@pytest.fixture
-def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Project]:
-    monkeypatch.setenv("PYTHONPATH", str(PACKAGE))
-    found = Project(tmp_path)
-    try:
-        yield found
-    finally:
-        found.close()
 
 
 def proportional_mb(pid: int) -> float:

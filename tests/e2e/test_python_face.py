@@ -1,22 +1,11 @@
 """What a notebook does: run a plan, then look at results, events and states."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from support.running import PACKAGE, Project, Watched, checked
+from support.running import Project, Watched, checked
 
 import runner
-
-
-@pytest.fixture
-def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Project]:
-    monkeypatch.setenv("PYTHONPATH", str(PACKAGE))
-    found = Project(tmp_path)
-    try:
-        yield found
-    finally:
-        found.close()
 
 
 def test_a_run_from_python_and_all_that_can_be_asked_of_it(

@@ -1,11 +1,12 @@
 """One plan shared between runs, and a model served by several deployments."""
 
+import os
+import signal
 from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from support.running import PACKAGE, Project, checked
+from support.running import Project, checked
 
 from runner.core import events as ev
 from runner.rehearse import Rehearsal, Script
@@ -56,14 +57,9 @@ prompt_type = ["optimal", "baseline"]
 
 
 @pytest.fixture
-def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Project]:
-    monkeypatch.setenv("PYTHONPATH", str(PACKAGE))
+def project(project: Project, monkeypatch: pytest.MonkeyPatch) -> Project:
     monkeypatch.setenv("OPENAI_API_KEY", "none-of-ours")
-    found = Project(tmp_path)
-    try:
-        yield found
-    finally:
-        found.close()
+    return project
 
 
 def test_a_ready_plan_in_two_shares_is_the_whole_plan(project: Project) -> None:
@@ -94,10 +90,12 @@ def test_a_share_that_was_stopped_goes_on_as_that_share(project: Project) -> Non
             "run.workers": "2",
             "run.start_interval": "0",
         }
+        os.kill(server.pid, signal.SIGSTOP)  # so that nothing is over before it is stopped
         run = project.launch(Path("pilot:5.1"), overrides=settings, shard=(2, 2))
-        run.until(lambda state: state.totals.attempts > 2)
+        run.until(lambda state: len(state.owner) == 2)
         run.ask("stop")
-        run.ended()
+        assert run.ended().status == "stopped"
+        os.kill(server.pid, signal.SIGCONT)
         state = project.resume(run).ended()
         assert (state.status, len(state.done), state.tasks_total) == ("finished", 10, 10)
         checked(run)

@@ -6,6 +6,7 @@ import os
 import pwd
 import random
 import resource
+import select
 import selectors
 import socket
 import threading
@@ -183,7 +184,7 @@ def test_a_client_that_says_nothing_is_hung_up_on(engine: Engine) -> None:
     with raw(engine) as client:
         until(lambda: bool(engine.server.clients))
         engine.skip += SILENT_S - 1
-        time.sleep(0.05)
+        engine.goes_on()
         assert engine.server.clients
         engine.skip += 2
         assert b"silent for too long" in said(client)
@@ -194,7 +195,7 @@ def test_a_client_that_does_not_read_costs_a_bounded_amount_and_no_cpu(engine: E
         client.sendall(b'{"op":"stacks"}\n')
         until(lambda: any(c.wants_to_write for c in engine.server.clients))
         turns = engine.turns
-        time.sleep(0.3)
+        time.sleep(0.3)  # how often it turns in a time has no event
         assert engine.turns - turns < 100
         assert command(engine.run_dir, "ping")["ok"]
         client.sendall(b'{"op":"stacks"}\n' * 3)
@@ -280,7 +281,8 @@ def test_who_is_turned_away_at_the_door_hears_why(engine: Engine) -> None:
             stack.enter_context(raw(engine))
         until(lambda: len(engine.server.clients) == MAX_CLIENTS)
         with Control(engine.run_dir) as control:
-            time.sleep(0.1)  # the engine has hung up by now, so that asking breaks the pipe
+            until(lambda: bool(select.select([control._socket], [], [], 0)[0]))
+            engine.goes_on()  # it has hung up by now, so that asking breaks the pipe
             assert control.ask("ping")["error"] == "too many connections"
 
 

@@ -14,12 +14,10 @@ import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
-from pathlib import Path
 
 import msgspec
 import pytest
-from support.running import PACKAGE, Project, Watched, checked, wait_for
+from support.running import Project, Watched, checked, wait_for
 
 from runner import results
 from runner.core import events as ev
@@ -46,16 +44,6 @@ def run(task, ctx):
         ctx.sleep(random.uniform(0.02, 0.1))
     return {"outcome": "passed", "score": 1.0, "text": task.id * 200}
 """
-
-
-@pytest.fixture
-def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Project]:
-    monkeypatch.setenv("PYTHONPATH", str(PACKAGE))
-    found = Project(tmp_path)
-    try:
-        yield found
-    finally:
-        found.close()
 
 
 class Reader:

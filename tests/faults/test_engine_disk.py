@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.running import PACKAGE, Project, Watched, checked, wait_for
+from support.running import PACKAGE, Project, Watched, checked, held, wait_for
 from support.storing import block_disk, fill, small_disk
 
 from runner import History, Tail, end_of, read_run, results, run_state, state_word, verdict, verify
@@ -29,6 +29,11 @@ def run(task, ctx):
 """
 
 
+def steady(tasks: int, first: int = 5, code: str = STEADY) -> str:
+    """All but the first tasks wait for the trouble: without rows there would be none."""
+    return held(*(f"t{number:03d}" for number in range(first, tasks)), code=code)
+
+
 @pytest.fixture
 def disk(tmp_path: Path) -> Iterator[Path]:
     """A tmpfs of 24 MB."""
@@ -37,18 +42,15 @@ def disk(tmp_path: Path) -> Iterator[Path]:
 
 
 @pytest.fixture
-def project(disk: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Project]:
+def project(
+    disk: Path, project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Project:
     """Plan and tasks on a healthy disk, runs on the small one, emergencies in ``elsewhere``."""
-    monkeypatch.setenv("PYTHONPATH", str(PACKAGE))
     (tmp_path / "elsewhere").mkdir()
     monkeypatch.setenv("TMPDIR", str(tmp_path / "elsewhere"))
     monkeypatch.setattr(tempfile, "tempdir", None)
-    found = Project(tmp_path)
-    found.runs = disk / "runs"
-    try:
-        yield found
-    finally:
-        found.close()
+    project.runs = disk / "runs"
+    return project
 
 
 def in_trouble(ping: Callable[[], dict[str, Any]]) -> dict[str, Any]:
@@ -62,9 +64,10 @@ def in_trouble(ping: Callable[[], dict[str, Any]]) -> dict[str, Any]:
 
 
 def test_a_run_waits_for_room_and_goes_on_by_itself(project: Project, disk: Path) -> None:
-    run = project.launch(project.write(tasks=120, workers=4, code=STEADY))
+    run = project.launch(project.write(tasks=120, workers=4, code=steady(120)))
     run.until(lambda state: len(state.done) >= 5)
     ballast = fill(disk)
+    project.go()
     said = in_trouble(lambda: run.ask("ping"))
     assert "the disk is full" in said["rows"]["error"]
     assert said["rows"]["waiting"] >= 1
@@ -88,9 +91,10 @@ def test_a_run_waits_for_room_and_goes_on_by_itself(project: Project, disk: Path
 def test_a_stop_with_rows_that_cannot_be_written_saves_them_elsewhere(
     project: Project, disk: Path, tmp_path: Path
 ) -> None:
-    run = project.launch(project.write(tasks=60, workers=4, code=STEADY))
+    run = project.launch(project.write(tasks=60, workers=4, code=steady(60)))
     run.until(lambda state: len(state.done) >= 5)
     ballast = fill(disk)
+    project.go()
     in_trouble(lambda: run.ask("ping"))
     with contextlib.suppress(Exception):
         run.ask("stop")
@@ -173,12 +177,13 @@ def test_a_limit_or_a_folder_that_is_gone_makes_the_run_wait(
     monkeypatch.setenv("PYTHONPATH", str(PACKAGE))
     project = Project(tmp_path)
     try:
-        run = project.launch(project.write(tasks=80, workers=4, code=STEADY))
+        run = project.launch(project.write(tasks=80, workers=4, code=steady(80)))
         run.until(lambda state: len(state.done) >= 5)
         # Held open, as by a screen: an engine without descriptors takes no new connection.
         with Control(run.dir) as control:
             assert control.ask("ping")["ok"]
             with TROUBLES[kind](run):
+                project.go()
                 said = in_trouble(lambda: control.ask("ping"))
                 assert kind in said["rows"]["error"]
                 assert said["rows"]["waiting"] >= 1
@@ -216,12 +221,14 @@ def test_a_disk_that_does_not_answer_stops_no_kill_and_no_deadline(
         project = Project(tmp_path)
         project.runs = disk / "runs"
         try:
-            plan = project.write(tasks=60, workers=6, code=HANGS, limits=f"attempt = {STALL_S}")
+            code = steady(60, first=9, code=HANGS)
+            plan = project.write(tasks=60, workers=6, code=code, limits=f"attempt = {STALL_S}")
             run = project.launch(plan)
             state = run.until(lambda state: len(state.done) >= 5 and len(state.owner) >= 4)
             hangs = [worker for worker in state.workers if worker.task_id <= "t003"]
             with Control(run.dir) as control, frozen(disk):
                 until = time.monotonic() + STALL_S
+                project.go()
                 said = in_trouble(lambda: control.ask("ping"))
                 assert "has not answered for" in said["rows"]["error"] + said["log"]["error"]
                 killed = control.ask("kill", worker=hangs[0].worker)

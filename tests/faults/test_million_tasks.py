@@ -5,7 +5,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
@@ -47,16 +46,6 @@ for start in range(0, int(sys.argv[1]), step):
     fold(ev.decode_lines(lines)[0], state)
 print(len(state.done), psutil.Process().memory_info().rss - before)
 """
-
-
-@pytest.fixture
-def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Project]:
-    monkeypatch.setenv("PYTHONPATH", str(PACKAGE))
-    found = Project(tmp_path)
-    try:
-        yield found
-    finally:
-        found.close()
 
 
 def big(project: Project, tasks: int) -> Path:

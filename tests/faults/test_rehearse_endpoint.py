@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import socket
 import struct
@@ -22,6 +23,7 @@ from runner.rehearse import Rehearsal, RehearsalError, Script
 
 ROOT = Path(__file__).parents[2]
 SAY: Any = [{"role": "user", "content": "hello"}]
+WAIT_S = 20.0
 
 
 @pytest.fixture(scope="module")
@@ -61,7 +63,18 @@ def heard(sock: socket.socket, within: float) -> bytes:
     return data
 
 
-def until(condition: Callable[[], bool], within: float = 5) -> None:
+def heard_until(sock: socket.socket, fits: Callable[[bytes], object]) -> bytes:
+    """What arrives until it fits; the test fails if it does not come."""
+    data = b""
+    sock.settimeout(WAIT_S)
+    while not fits(data):
+        piece = sock.recv(65536)
+        assert piece, data
+        data += piece
+    return data
+
+
+def until(condition: Callable[[], bool], within: float = WAIT_S) -> None:
     deadline = time.monotonic() + within
     while not condition():
         assert time.monotonic() < deadline, "condition not met in time"
@@ -186,16 +199,21 @@ def test_a_task_is_named_by_header_in_percent_encoding_or_by_user(endpoint: Rehe
 
 
 def test_hang_on_the_second_turn_only(endpoint: Rehearsal) -> None:
-    chat = client(endpoint, "silent,turn=2", timeout=0.3).chat.completions
+    chat = client(endpoint, "silent,turn=2").chat.completions
     assert chat.create(model="m", messages=SAY).choices
     second: Any = [*SAY, {"role": "assistant", "content": "hi"}, *SAY]
     with pytest.raises(openai.APITimeoutError):
-        chat.create(model="m", messages=second)
+        chat.create(model="m", messages=second, timeout=0.3)
 
 
 def test_garbage_body_is_no_json(endpoint: Rehearsal) -> None:
+    def is_whole(data: bytes) -> bool:
+        head, _, body = data.partition(b"\r\n\r\n")
+        length = re.search(rb"content-length: (\d+)", head)
+        return length is not None and len(body) >= int(length[1])
+
     with asked(endpoint, "m:garbage") as sock:
-        data = heard(sock, 0.5)
+        data = heard_until(sock, is_whole)
     assert data.startswith(b"HTTP/1.1 200 OK\r\n")
     with pytest.raises((UnicodeDecodeError, json.JSONDecodeError)):
         json.loads(data.partition(b"\r\n\r\n")[2])
@@ -216,9 +234,11 @@ def test_garbage_body_is_no_json(endpoint: Rehearsal) -> None:
     ],
 )
 def test_silence(endpoint: Rehearsal, model: str, stream: bool, first: bytes) -> None:
+    before = endpoint.stats()["calls"].get(model, 0)
     with asked(endpoint, model, stream=stream) as sock:
-        data = heard(sock, 0.3)
-        assert first in data
+        until(lambda: endpoint.stats()["calls"].get(model, 0) > before)
+        data = heard_until(sock, lambda data: first in data)
+        data += heard(sock, 0.3)  # what belongs to it
         assert b"[DONE]" not in data
         assert bool(data) == bool(first)
         assert heard(sock, 0.3) == b""
@@ -235,9 +255,8 @@ def test_silence(endpoint: Rehearsal, model: str, stream: bool, first: bytes) ->
 )
 def test_drip(endpoint: Rehearsal, model: str, stream: bool, piece: bytes) -> None:
     with asked(endpoint, model, stream=stream) as sock:
-        assert heard(sock, 0.3).count(piece) >= 1
-        later = heard(sock, 0.3)
-    assert later.count(piece) >= 1
+        heard_until(sock, lambda data: piece in data)
+        later = heard_until(sock, lambda data: piece in data)
     assert b"choices" not in later
 
 
@@ -256,7 +275,7 @@ def test_a_hang_of_a_given_length_ends_in_the_answer(endpoint: Rehearsal, behavi
     started = time.monotonic()
     answer = client(endpoint, behaviour).chat.completions.create(model="m", messages=SAY)
     assert answer.choices[0].message.content
-    assert 0.25 < time.monotonic() - started < 3
+    assert time.monotonic() - started > 0.25
 
 
 def test_huge_body_is_slow_and_valid(endpoint: Rehearsal) -> None:
@@ -408,7 +427,7 @@ def test_it_ends_with_the_process_that_started_it() -> None:
         assert parent.stdout is not None
         pid = int(parent.stdout.readline())
         parent.send_signal(signal.SIGKILL)
-    until(lambda: gone(pid), within=3)
+    until(lambda: gone(pid))
 
 
 @contextmanager
@@ -430,19 +449,19 @@ def test_program_says_port_and_pid_and_ends_on_sigterm() -> None:
         assert ready["pid"] == process.pid
         assert ready["port"] > 0
         process.terminate()
-        assert process.wait(5) == 0
+        assert process.wait(WAIT_S) == 0
 
 
 def test_program_ends_when_stdin_is_closed() -> None:
     with program("--stdin-guard") as (process, _):
         assert process.stdin is not None
         process.stdin.close()
-        assert process.wait(5) == 0
+        assert process.wait(WAIT_S) == 0
 
 
 def test_program_ends_when_nobody_calls() -> None:
     with program("--idle-exit", "0.3") as (process, _):
-        assert process.wait(5) == 0
+        assert process.wait(WAIT_S) == 0
 
 
 def test_program_ends_with_a_given_process() -> None:
@@ -450,7 +469,7 @@ def test_program_ends_with_a_given_process() -> None:
     with program("--parent-pid", str(other.pid)) as (process, _):
         other.kill()
         other.wait()
-        assert process.wait(5) == 0
+        assert process.wait(WAIT_S) == 0
 
 
 def test_program_reads_a_script_file_and_names_its_mistakes(tmp_path: Path) -> None:

@@ -7,39 +7,24 @@ import json
 import random
 from pathlib import Path
 
+from support.story import plan_of
+
 from runner.core import events as ev
 from runner.core.outcomes import Then
-from runner.core.plan import (
-    Endpoint,
-    Limits,
-    Loops,
-    Model,
-    Plan,
-    Resources,
-    RunSection,
-    Stop,
-    Tasks,
-    Watch,
-)
+from runner.core.plan import Plan, Watch
 
 START = 1_780_000_000.0
 
 
 def small_plan(workers: int = 4) -> Plan:
-    limits, watch = Limits(), Watch(slow_after=2, stuck_after=5)
-    return Plan(
-        run=RunSection(name="sample", workers=workers),
-        limits=limits,
-        watch=watch,
-        stop=Stop(),
-        loops=Loops(),
-        resources=Resources(),
-        endpoints=(Endpoint(name="azure", base_url="http://127.0.0.1:1/v1"),),
-        models=tuple(
-            Model(name=name, endpoint="azure", deployments=(name,), limits=limits, watch=watch)
-            for name in ("qwen", "mini")
-        ),
-        tasks=Tasks(executor="python", entry="m:run"),
+    return plan_of(
+        name="sample",
+        models=("qwen", "mini"),
+        workers=workers,
+        watch=Watch(slow_after=2, stuck_after=5),
+        endpoint="azure",
+        deployment="",
+        entry="m:run",
     )
 
 

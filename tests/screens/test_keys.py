@@ -176,7 +176,7 @@ def test_marks_act_on_many_and_the_dialog_says_how_many() -> None:
     play(steps)
 
 
-def test_attempt_that_ends_while_the_dialog_is_open_is_not_killed() -> None:
+def test_a_dialog_names_the_attempt_that_was_asked_about_though_it_has_ended() -> None:
     async def steps(app: PilotApp, pilot: Pilot[str], source: StillSource) -> None:
         await press(pilot, "x")
         worker = app.view.state.workers[82]
@@ -186,7 +186,7 @@ def test_attempt_that_ends_while_the_dialog_is_open_is_not_killed() -> None:
         await pilot.pause()
         assert any("Nothing to end any more" in line for line in drawn(app))
         await press(pilot, "x")
-        assert source.sent == []
+        assert source.sent == [("kill", {"attempt_id": STUCK})]  # the engine says how it ended
 
     play(steps)
 

@@ -161,6 +161,7 @@ def targets(app: PilotApp) -> dict[str, tuple[int, int]]:
     return found
 
 
+@pytest.mark.timeout(180)  # an app for each place, some of which may take 10 s to come to rest
 @pytest.mark.parametrize("page", PAGES)
 def test_every_place_to_click_does_something(run_dir: Path, page: str) -> None:
     def made() -> PilotApp:

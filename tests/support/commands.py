@@ -8,18 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from runner.core import events as ev
-from runner.core.plan import (
-    Endpoint,
-    Limits,
-    Loops,
-    Model,
-    Plan,
-    Resources,
-    RunSection,
-    Stop,
-    Tasks,
-    Watch,
-)
+from runner.core.plan import Limits, Plan, Watch
+from support.story import plan_of
 
 BEGAN = 1_790_000_000.0
 COMMAND = [sys.executable, "-m", "tui"]
@@ -44,19 +34,14 @@ Pilot = Callable[..., Said]
 
 def plan() -> Plan:
     """A resolved plan of one model, with short thresholds."""
-    watch = Watch(slow_after=2, stuck_after=5)
-    limits = Limits(first_byte=30)
-    model = Model(name="m", endpoint="here", deployments=("m",), limits=limits, watch=watch)
-    return Plan(
-        run=RunSection(name="past", workers=2),
-        limits=limits,
-        watch=watch,
-        stop=Stop(),
-        loops=Loops(),
-        resources=Resources(),
-        endpoints=(Endpoint(name="here", base_url="http://127.0.0.1:1/v1"),),
-        models=(model,),
-        tasks=Tasks(executor="python", entry="agent:run"),
+    return plan_of(
+        name="past",
+        workers=2,
+        limits=Limits(first_byte=30),
+        watch=Watch(slow_after=2, stuck_after=5),
+        endpoint="here",
+        deployment="",
+        entry="agent:run",
     )
 
 

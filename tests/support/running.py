@@ -20,6 +20,7 @@ from runner.client import Control
 from runner.core import events as ev
 from runner.core.state import State, fold
 from runner.engine.verify import verify
+from runner.errors import EngineGone
 from runner.rehearse import Rehearsal, Script
 from runner.runs import RunInfo, engine_alive, engine_pid
 from runner.start.launching import launch, resume_run
@@ -36,6 +37,27 @@ def run(task, ctx):
             for _chunk in stream:
                 pass
     return {"outcome": "passed", "score": 1.0}
+"""
+LONG = "first_byte = 600\nidle = 600\ncall = 900\nattempt = 1200"
+"""Limits beyond the end of any test: what an order or a fault is to end does not end by itself."""
+
+
+def held(*task_ids: str, code: str = THREE_TURNS) -> str:
+    """``code`` whose attempts of these tasks begin only after `Project.go`.
+
+    So a run is neither over nor short of work before the test has done with it, however slow either
+    of them is.
+    """
+    return f"""{code}
+import pathlib
+
+begin, GO = run, pathlib.Path(__file__).with_name("go")
+
+
+def run(task, ctx):
+    while task.id in {set(task_ids)} and not GO.exists():
+        ctx.sleep(0.05)
+    return begin(task, ctx)
 """
 
 
@@ -116,6 +138,10 @@ entry = "agent:run"
         assert endpoint is not None, "the plan names an endpoint of its own"
         wait_for(lambda: endpoint.stats()["tasks"].get(task_id, 0) >= calls)
 
+    def go(self) -> None:
+        """Let go on what is `held`."""
+        (self.folder / "go").touch()
+
     def launch(self, plan: Path, **options: Any) -> "Watched":
         """Start the run."""
         return self._watch(launch(plan, runs_dir=self.runs, **options))
@@ -175,9 +201,22 @@ class Watched:
         return self.state()
 
     def ask(self, op: str, **fields: Any) -> dict[str, Any]:
-        """One answer from the engine."""
+        """One answer from the engine, once the log has all that had happened when it was given.
+
+        An engine answers from memory, before its writer has put the events of the order on the
+        disk. What a stop does is in the log when the engine has `ended`.
+        """
         with Control(self.dir) as control:
-            return control.ask(op, **fields)
+            answer = control.ask(op, **fields)
+            if op in {"ping", "stop"}:
+                return answer
+            try:
+                last = control.ask("ping")["seq"]
+            except EngineGone:  # the order ended the last attempt
+                wait_for(lambda: not engine_alive(self.dir))
+            else:
+                wait_for(lambda: self.state().seq >= last)
+        return answer
 
     def rows(self) -> pl.DataFrame:
         """The rows, as any stranger reads them."""

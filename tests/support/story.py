@@ -27,9 +27,12 @@ def plan_of(
     watch: Watch | None = None,
     stop: Stop | None = None,
     workers: int = 4,
+    endpoint: str = "e",
+    deployment: str = "d",
+    entry: str = "",
     **run: Any,
 ) -> Plan:
-    """A plan with one endpoint, ``e``, and one deployment, ``d``, for each model."""
+    """A plan with one endpoint and one deployment for each model; "": of the model's own name."""
     limits = limits or Limits()
     watch = watch or Watch()
     return Plan(
@@ -39,12 +42,18 @@ def plan_of(
         stop=stop or Stop(),
         loops=Loops(),
         resources=Resources(),
-        endpoints=(Endpoint(name="e", base_url="http://127.0.0.1:1/v1"),),
+        endpoints=(Endpoint(name=endpoint, base_url="http://127.0.0.1:1/v1"),),
         models=tuple(
-            Model(name=name, endpoint="e", deployments=("d",), limits=limits, watch=watch)
+            Model(
+                name=name,
+                endpoint=endpoint,
+                deployments=(deployment or name,),
+                limits=limits,
+                watch=watch,
+            )
             for name in models
         ),
-        tasks=Tasks(executor="python"),
+        tasks=Tasks(executor="python", entry=entry),
     )
 
 
@@ -118,6 +127,17 @@ class Story:
     def calls(self, attempt_id: str, *, n: int = 1, worker: int = 0, stream: bool = True) -> None:
         """The attempt sends a request."""
         self.emit(ev.CallStarted(attempt_id=attempt_id, worker=worker, n=n, stream=stream))
+
+    def answers(self, attempt_id: str, calls: int, *, wait_s: float, latency_s: float) -> None:
+        """Requests of worker 0 that were answered: seconds until each began, and in all."""
+        for n in range(1, calls + 1):
+            first = ev.FirstByte(attempt_id=attempt_id, worker=0, n=n, wait_s=wait_s)
+            self.emit(first)
+            self.emit(
+                ev.CallEnded(
+                    attempt_id=attempt_id, worker=0, n=n, latency_s=latency_s, bytes=1, how="ok"
+                )
+            )
 
     def signs(self, phase: Any, *, worker: int = 0, **ago: float) -> None:
         """A pulse: ``since``, ``sign`` and ``progress`` in seconds ago, now unless given."""

@@ -48,10 +48,14 @@ class Terminal:
         self._tmux("send-keys", *keys)
 
     def click(self, words: str, nth: int = 0) -> None:
-        """Press and release the mouse in the middle of ``words``, the ``nth`` time they stand."""
+        """Press and release the mouse in the middle of ``words``, the ``nth`` time they stand.
+
+        Waits for them: a frame may be drawn in part.
+        """
+        shown = self.until(lambda text: text.count(words) > nth)
         places = [
             (line.index(words) + len(words) // 2, y)
-            for y, line in enumerate(self.text().splitlines())
+            for y, line in enumerate(shown.splitlines())
             if words in line
         ]
         x, y = places[nth]

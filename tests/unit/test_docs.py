@@ -6,11 +6,14 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import click
+import msgspec
 import pytest
 
+from runner.core import plan
 from runner.core.events import EVENT_TYPES
 from runner.core.outcomes import LOOP_RULES, OUTCOMES
 from runner.engine.config.schema import PLAN, Node, Table, Tables
+from runner.host.agent import Ctx
 from tui.cli.entry import pilot
 from tui.keys import COMMANDS, KEYS
 
@@ -107,6 +110,49 @@ def plan_keys(nodes: Mapping[str, Node], before: str = "") -> Iterator[str]:
 @pytest.mark.parametrize("key", list(plan_keys(PLAN)))
 def test_every_plan_key_has_its_place(key: str):
     assert f"\n| `{key}` | " in page("plans.md")
+
+
+SECTIONS: dict[str, type[msgspec.Struct]] = {
+    "run": plan.RunSection,
+    "limits": plan.Limits,
+    "watch": plan.Watch,
+    "stop": plan.Stop,
+    "resources": plan.Resources,
+    "endpoints": plan.Endpoint,
+    "tasks": plan.Tasks,
+}
+
+
+@pytest.mark.parametrize("section", SECTIONS)
+def test_documented_defaults_are_those_of_the_program(section: str):
+    rows = re.findall(rf"^\| `{section}\.(\w+)` \| (.*?) \|", page("plans.md"), re.MULTILINE)
+    fields = {field.name: field.default for field in msgspec.structs.fields(SECTIONS[section])}
+    told = {
+        name: tomllib.loads(f"x = {word.strip('`')}")["x"] for name, word in rows if plain(word)
+    }
+    assert told
+    assert {name: as_list(fields[name]) for name in told} == told
+
+
+def plain(word: str) -> bool:
+    """Whether it is a value; required keys have none, others are explained in words."""
+    return re.fullmatch(r"[\d.]+|true|false|`.*`", word) is not None
+
+
+def as_list(value: object) -> object:
+    return list(value) if isinstance(value, tuple) else value
+
+
+@pytest.mark.parametrize("name", sorted(name for name in vars(Ctx) if not name.startswith("_")))
+def test_all_that_an_executor_is_given_has_its_place(name: str):
+    assert re.search(rf"^\| .*`ctx\.{name}\b.* \|", page("executors.md"), re.MULTILINE)
+
+
+def test_every_extra_has_its_place():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    for extra in project["optional-dependencies"]:
+        assert f"[{extra}]" in readme or f"`{extra}`" in readme
 
 
 def test_no_plan_key_is_documented_that_does_not_exist():

@@ -97,7 +97,7 @@ def test_put_waits_for_room(ends):
         outbox.post(log("x" * 60_000))
         sent += 1
     done = threading.Event()
-    threading.Thread(target=lambda: (outbox.put(log("late"), scope), done.set())).start()
+    threading.Thread(target=lambda: (outbox.put(scope, log("late")), done.set())).start()
     assert not done.wait(0.1)
     assert read(theirs, sent + 1)[-1] == "late"
     assert done.wait(5)

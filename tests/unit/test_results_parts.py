@@ -9,7 +9,14 @@ from support.storing import make_row
 
 from runner.engine.results import Part, live, select
 from runner.engine.results.compactor import worth_merging
-from runner.engine.results.queue import BATCH_BYTES, FLOOD_ROWS, LINGER_S, RowQueue
+from runner.engine.results.queue import (
+    BATCH_BYTES,
+    FLOOD_WINDOW_S,
+    PROMPT,
+    UNHURRIED,
+    Pace,
+    RowQueue,
+)
 
 
 class Clock:
@@ -149,17 +156,24 @@ def test_over_budget_rows_are_taken_but_dispatch_is_told_to_pause() -> None:
     assert queue.has_room
 
 
-def test_a_flood_lingers_and_a_trickle_does_not() -> None:
-    clock = Clock()
-    queue = RowQueue(1, 10**9, 10**6, clock)
-    for number in range(1, FLOOD_ROWS + 1):
+@pytest.mark.parametrize("pace", [PROMPT, UNHURRIED], ids=["prompt", "unhurried"])
+def test_a_flood_lingers_and_a_trickle_does_not(pace: Pace) -> None:
+    clock, many = Clock(), pace.flood_rows
+    queue = RowQueue(1, 10**9, 10**6, clock, pace)
+    for number in range(1, many + 1):
         clock.now += 0.001
         queue.put(number, make_row(number))
     assert not queue._due()
-    clock.now += LINGER_S
+    clock.now += pace.linger_s
     assert queue._due()
     assert queue.take() is not None
-    for number in range(FLOOD_ROWS + 1, 2 * FLOOD_ROWS + 1):
-        clock.now += 0.021
+    for number in range(many + 1, 2 * many + 1):
+        clock.now += 1.05 * FLOOD_WINDOW_S / (many - 1)
         queue.put(number, make_row(number))
+    assert queue._due()
+
+
+def test_a_single_row_of_a_wrapped_script_does_not_linger() -> None:
+    queue = RowQueue(1, 10**9, 10**6, Clock(), UNHURRIED)
+    queue.put(1, make_row(1))
     assert queue._due()

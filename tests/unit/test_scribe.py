@@ -86,7 +86,7 @@ def test_a_disk_that_takes_nothing_loses_lines_and_says_how_many(
     path = tmp_path / "there" / "host-0.log"
     handle = scribe.pipe_to(path)
     os.write(handle, b"lost\n")
-    time.sleep(0.2)
+    wait_for(lambda: [pipe for pipe in scribe._pipes.values() if pipe.left_out])
     path.parent.mkdir()
     os.write(handle, b"kept\n")
     wait_for(lambda: said(path) == "... 5 bytes left out\nkept\n")

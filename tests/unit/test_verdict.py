@@ -4,6 +4,7 @@ from support.story import Story
 
 from runner.core import events as ev
 from runner.core.verdict import EngineSeen, Verdict, troubles, verdict
+from runner.core.why import CALLS_FOR_USUAL
 
 GONE = EngineSeen(alive=False)
 SILENT = EngineSeen(silent_s=2.0)
@@ -151,10 +152,13 @@ def test_a_storm_is_told_with_its_cause_and_the_next_step() -> None:
 def test_a_silence_that_is_usual_here_is_no_hang() -> None:
     story = Story()
     first = story.runs()
-    story.emit(ev.FirstByte(attempt_id=first, worker=0, n=1, wait_s=60.0))
-    call = ev.CallEnded(attempt_id=first, worker=0, n=1, latency_s=61.0, bytes=1, how="ok")
-    story.emit(call)
-    story.calls(first, n=2)
+    story.answers(first, CALLS_FOR_USUAL - 1, wait_s=60.0, latency_s=61.0)
+    story.calls(first, n=CALLS_FOR_USUAL)
+    story.now = 20
+    assert told(story).text.startswith("1 STUCK for 20s; it ends by itself")  # too few to tell
+    story.now = 0
+    story.answers(first, 1, wait_s=60.0, latency_s=61.0)
+    story.calls(first, n=CALLS_FOR_USUAL + 1)
     story.now = 20
     text = "1 STUCK for 20s, but that is usual here (p95 1m00s): stuck_after is short."
     assert told(story) == (f"{text} All results saved.", "notice")

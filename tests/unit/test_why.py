@@ -5,7 +5,15 @@ from support.story import Story
 
 from runner.core import events as ev
 from runner.core.outcomes import LIMITS, PHASES
-from runner.core.why import DOING, LIMIT_SHORT, LIMIT_WORDS, doing, quantile, why
+from runner.core.why import (
+    CALLS_FOR_USUAL,
+    DOING,
+    LIMIT_SHORT,
+    LIMIT_WORDS,
+    doing,
+    quantile,
+    why,
+)
 
 
 @pytest.fixture
@@ -33,11 +41,8 @@ def test_no_byte_yet_beside_what_is_usual_here(story: Story) -> None:
     attempt = story.runs()
     story.calls(attempt)
     assert told(story) == "no byte yet"
-    for n in range(10):
-        story.emit(
-            ev.CallEnded(attempt_id=attempt, worker=0, n=n, latency_s=1.5, bytes=1, how="ok")
-        )
-    story.calls(attempt, n=11)
+    story.answers(attempt, CALLS_FOR_USUAL, wait_s=0.0, latency_s=1.5)
+    story.calls(attempt, n=CALLS_FOR_USUAL + 1)
     assert told(story) == "no byte yet; p95 here 1.5s"
     assert told(story, 301) == "no byte yet"
 
@@ -151,9 +156,17 @@ def test_quantile(share: float, expected: float) -> None:
 
 def test_a_wait_that_is_usual_here_is_called_so_and_only_that(story: Story) -> None:
     attempt = story.runs()
-    story.emit(ev.FirstByte(attempt_id=attempt, worker=0, n=1, wait_s=9.0))
-    call = ev.CallEnded(attempt_id=attempt, worker=0, n=1, latency_s=60.0, bytes=1, how="ok")
-    story.emit(call)
-    story.calls(attempt, n=2)
+    story.answers(attempt, CALLS_FOR_USUAL, wait_s=9.0, latency_s=60.0)
+    story.calls(attempt, n=CALLS_FOR_USUAL + 1)
     assert told(story, 8) == "usual here: p95 9.0s"
     assert told(story, 10) == "no byte yet; p95 here 1m00s"
+
+
+def test_a_few_calls_do_not_say_what_is_usual(story: Story) -> None:
+    attempt = story.runs()
+    story.answers(attempt, CALLS_FOR_USUAL - 1, wait_s=9.0, latency_s=60.0)
+    story.calls(attempt, n=CALLS_FOR_USUAL)
+    assert told(story, 8) == "no byte yet"
+    story.answers(attempt, 1, wait_s=9.0, latency_s=60.0)
+    story.calls(attempt, n=CALLS_FOR_USUAL + 1)
+    assert told(story, 8) == "usual here: p95 9.0s"

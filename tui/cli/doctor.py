@@ -86,8 +86,19 @@ def _foreign(
     from runner import diagnose_matching, diagnose_pids
 
     if pattern is not None:
-        return diagnose_matching(pattern, data=data, window_s=window)
-    return diagnose_pids(pids, data=data, window_s=window)
+        found = diagnose_matching(pattern, data=data, window_s=window)
+    else:
+        found = diagnose_pids(pids, data=data, window_s=window)
+    if not found.there:
+        option = "--pid" if pattern is None else "--match"
+        raise click.BadParameter(_why_nothing(found), param_hint=f"'{option}'")
+    return found
+
+
+def _why_nothing(found: "ForeignDiagnosis") -> str:
+    """Why there is nothing to judge: a script must not take that for good health."""
+    said = [f"{item.what} {item.why}" for item in found.unread]
+    return "; ".join(said) or "no process has such a command line"
 
 
 def _own(info: RunInfo, *, as_json: bool) -> int:
@@ -141,16 +152,12 @@ def _end(found: "ForeignDiagnosis") -> int:
     """Ask, then end what was listed. 1 if something is still there or was refused."""
     from runner import end_processes
 
-    there = [process for process in found.processes if process.command]
-    if not there:
-        click.echo("there is nothing to end", err=True)
-        return ILL
     click.echo(err=True)
-    what = plural(len(there), "process", "processes")
+    what = plural(len(found.there), "process", "processes")
     if not click.confirm(f"End exactly these {what}?", default=False, err=True):
         click.echo("nothing was ended", err=True)
         return ILL if found.hung else 0
-    ended = end_processes(there)
+    ended = end_processes(found.there)
     for item in ended:
         click.echo(f"{item.pid}: {item.how}{f' ({item.why})' if item.why else ''}", err=True)
     return ILL if any(item.how in ("refused", "still there") for item in ended) else 0

@@ -31,8 +31,8 @@ def _columns(cells: int) -> tuple[tuple[str, int], ...]:
     """(head, cells) after model and endpoint."""
     wide = (("busy", 6), ("limit", 8), ("latency p50/p95", 18), ("429/min", 9))
     if cells < 100:
-        return (("busy", 5), ("limit", 7), ("p50/p95", 13), ("429/min", 8), ("ended", 7))
-    return (*wide, ("backing off", 13), ("speed", 8), ("ended", 8), ("not scored", 12))
+        return (("busy", 5), ("limit", 7), ("p50/p95", 13), ("429/min", 8), ("attempts", 10))
+    return (*wide, ("backing off", 13), ("speed", 8), ("attempts", 10), ("no score", 10))
 
 
 def _names(cells: int) -> tuple[int, int]:
@@ -104,8 +104,8 @@ def _values(view: RunView, item: EndpointState) -> dict[str, tuple[str, Ink]]:
         "429/min": (str(limited) if limited else "0", Ink("backoff") if limited else DIM),
         "backing off": (str(waiting), Ink("backoff") if waiting else DIM),
         "speed": (speed, DIM),
-        "ended": (str(item.ended), TEXT),
-        "not scored": (str(item.not_scored), Ink("not_scored") if item.not_scored else DIM),
+        "attempts": (str(item.ended), TEXT),
+        "no score": (str(item.not_scored), Ink("not_scored") if item.not_scored else DIM),
     }
 
 

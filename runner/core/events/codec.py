@@ -73,7 +73,7 @@ def decode_lines(data: bytes) -> tuple[list[Event], int]:
     garbled one makes it fall back to one by one.
     """
     try:
-        return list(_decoder.decode_lines(data)), 0
+        return _decoder.decode_lines(data), 0
     except _GARBAGE:
         found: list[Event] = []
         bad = 0

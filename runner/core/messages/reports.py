@@ -57,14 +57,16 @@ class Beat(Message):
 
 
 class Claimed(Message):
-    """A request of a wrapped script took an idle slot: the host begins this attempt by itself.
+    """A request of a wrapped script took an idle slot: the host began this attempt by itself.
 
-    ``model`` is what the request names, or empty.
+    It stands for `Started` and `Running` too, since there is nothing to prepare. ``model`` is what
+    the request names, or empty.
     """
 
     t: float
     attempt_id: str
     worker: int
+    thread: int
     model: str
     endpoint: str
 

@@ -46,23 +46,19 @@ def _occupy(state: State, event: ev.AttemptStarted) -> None:
         free(state, before, event.at)
     if state.workers[event.worker].busy:
         free(state, event.worker, event.at)
-    worker = WorkerState(
-        worker=event.worker,
-        host=event.host,
-        task_id=event.task_id,
-        attempt=event.attempt,
-        attempt_id=event.attempt_id,
-        model=event.model,
-        deployment=event.deployment,
-        endpoint=event.endpoint,
-        endpoint_key=endpoint_key(event.model, event.endpoint, event.deployment),
-        started_at=event.at,
-        progress_at=event.at,
-        max_turns=state.plan.limits.turns if state.plan else 0,
-        latencies=[],
-    )
+    worker = state.workers[event.worker]  # an idle one is blank: `free` left nothing on it
+    worker.host = event.host
+    worker.task_id = event.task_id
+    worker.attempt = event.attempt
+    worker.attempt_id = event.attempt_id
+    worker.model = event.model
+    worker.deployment = event.deployment
+    worker.endpoint = event.endpoint
+    worker.endpoint_key = endpoint_key(event.model, event.endpoint, event.deployment)
+    worker.started_at = worker.progress_at = event.at
+    worker.max_turns = state.plan.limits.turns if state.plan else 0
+    worker.latencies = []
     enter(worker, "prepare", event.at)
-    state.workers[event.worker] = worker
     state.owner[event.attempt_id] = event.worker
     endpoint = endpoint_of(state, event.model, event.endpoint, event.deployment)
     endpoint.busy += 1
@@ -101,12 +97,12 @@ def apply_signs(state: State, slots: list[ev.SlotPulse]) -> None:
         worker, since_at = workers[slot.worker], slot.since_at
         if not worker.attempt_id or since_at < worker.started_at - _ROUNDED_S:
             continue
-        if slot.sign_at > worker.sign_at:  # noqa: PLR1730 - see `enter`
-            worker.sign_at = slot.sign_at
-        if slot.progress_at > worker.progress_at:  # noqa: PLR1730 - see `enter`
-            worker.progress_at = slot.progress_at
-        if slot.bytes > worker.bytes:  # noqa: PLR1730 - see `enter`
-            worker.bytes = slot.bytes
+        if (at := slot.sign_at) > worker.sign_at:
+            worker.sign_at = at
+        if (at := slot.progress_at) > worker.progress_at:
+            worker.progress_at = at
+        if (number := slot.bytes) > worker.bytes:
+            worker.bytes = number
         newer = since_at > worker.since_at
         if slot.phase == "score" and not worker.scoring_at:
             worker.scoring_at = since_at

@@ -1,6 +1,8 @@
 """The steps of the fold that concern what an attempt does: calls, turns, tools, samples.
 
-Apart from `fold` because these are the many: in a long run 99 of 100 events come through here.
+Apart from `fold` because these are the many: in a long run 99 of 100 events come through here. The
+seven steps of each turn write out what `enter`, `go_on` and `progress` do, because a call within
+them costs as much as what it does.
 """
 
 from typing import Final
@@ -8,6 +10,7 @@ from typing import Final
 from runner.core import events as ev
 from runner.core.state.model import (
     CALLS_KEPT,
+    CALLS_MOST,
     FIRST_CALLS,
     LATENCIES_KEPT,
     SECONDS_KEPT,
@@ -34,74 +37,85 @@ def apply_attempt_scoring(_state: State, worker: WorkerState, event: ev.AttemptS
 
 def apply_call_started(_state: State, worker: WorkerState, event: ev.CallStarted) -> None:
     """A request went out. If a back-off came before it, that was ordered and is no stall."""
+    at = event.at
     if event.n > worker.calls:  # noqa: PLR1730 - see `enter`
         worker.calls = event.n
-    worker.call_at = event.at
+    worker.call_at = at
     worker.first_byte_at = 0.0
     worker.streamed = event.stream
     if worker.backoff_until:
         worker.backoff_until = 0.0
-        progress(worker, event.at)
-    enter(worker, "wait", event.at)
+        progress(worker, at)
+    worker.phase, worker.since_at = "wait", at
+    if at > worker.sign_at:  # noqa: PLR1730 - see `enter`
+        worker.sign_at = at
 
 
 def apply_first_byte(state: State, worker: WorkerState, event: ev.FirstByte) -> None:
     """The answer began."""
-    worker.first_byte_at = event.at
-    enter(worker, "stream", event.at)
-    waits = endpoint_for(state, worker).first_bytes
-    waits.append((event.at, event.wait_s))
-    if len(waits) > 2 * CALLS_KEPT:
+    at = event.at
+    worker.first_byte_at = at
+    worker.phase, worker.since_at = "stream", at
+    if at > worker.sign_at:  # noqa: PLR1730 - see `enter`
+        worker.sign_at = at
+    waits = state.endpoints[worker.endpoint_key].first_bytes
+    waits.append((at, event.wait_s))
+    if len(waits) > CALLS_MOST:
         del waits[:-CALLS_KEPT]
 
 
 def apply_call_ended(state: State, worker: WorkerState, event: ev.CallEnded) -> None:
     """A request is over, well or not; only an answered one has a latency worth showing."""
-    worker.call_at = 0.0
-    worker.first_byte_at = 0.0
-    worker.latencies.append(event.latency_s)
-    if len(worker.latencies) > LATENCIES_KEPT:
-        del worker.latencies[0]
-    go_on(worker, "code", event.at)
-    totals = state.totals
+    worker.call_at = worker.first_byte_at = 0.0
+    latencies = worker.latencies
+    latencies.append(event.latency_s)
+    if len(latencies) > LATENCIES_KEPT:
+        del latencies[0]
+    at = event.at
+    worker.phase, worker.since_at = "code", at
+    if at > worker.progress_at:  # noqa: PLR1730 - see `enter`
+        worker.progress_at = at
+    if at > worker.sign_at:  # noqa: PLR1730 - see `enter`
+        worker.sign_at = at
+    totals, endpoint = state.totals, state.endpoints[worker.endpoint_key]
     totals.calls += 1
-    if event.tokens_in > 0:
-        worker.tokens_in += event.tokens_in
-        totals.tokens_in += event.tokens_in
-    if event.tokens_out > 0:
-        worker.tokens_out += event.tokens_out
-        totals.tokens_out += event.tokens_out
-    worker.cost += event.cost
-    totals.cost += event.cost
-    endpoint = endpoint_for(state, worker)
     endpoint.calls += 1
+    if (tokens := event.tokens_in) > 0:
+        worker.tokens_in += tokens
+        totals.tokens_in += tokens
+    if (tokens := event.tokens_out) > 0:
+        worker.tokens_out += tokens
+        totals.tokens_out += tokens
+    if cost := event.cost:
+        worker.cost += cost
+        totals.cost += cost
     if len(endpoint.first_hows) < FIRST_CALLS:
         endpoint.first_hows.append(event.how)
     if event.how == "ok":
         endpoint.answered += 1
-        _remember(endpoint, event)
+        _remember(endpoint, at, event.latency_s, tokens)
     else:
         totals.errors += 1
         endpoint.errors += 1
 
 
-def _remember(endpoint: EndpointState, event: ev.CallEnded) -> None:
+def _remember(endpoint: EndpointState, at: float, latency_s: float, tokens: int) -> None:
     """Keep the call for quantiles and throughput.
 
-    What is too much goes when as much again has come, so that a call costs no copy of the list.
+    What is too much goes a few at a time, so that a call costs no copy of the list.
     """
     calls = endpoint.latencies
-    calls.append((event.at, event.latency_s))
-    if len(calls) > 2 * CALLS_KEPT:
+    calls.append((at, latency_s))
+    if len(calls) > CALLS_MOST:
         del calls[:-CALLS_KEPT]
-    if event.tokens_out > 0:
-        second, tokens = event.at // 1, endpoint.tokens
-        if tokens and tokens[-1][0] == second:
-            tokens[-1] = (second, tokens[-1][1] + event.tokens_out)
+    if tokens > 0:
+        seconds = endpoint.tokens
+        if seconds and at < (last := seconds[-1])[0] + 1.0:
+            seconds[-1] = (last[0], last[1] + tokens)
         else:
-            tokens.append((second, event.tokens_out))
-            if len(tokens) > 2 * SECONDS_KEPT:
-                del tokens[:-SECONDS_KEPT]
+            seconds.append((at // 1, tokens))
+            if len(seconds) > 2 * SECONDS_KEPT:
+                del seconds[:-SECONDS_KEPT]
 
 
 def apply_backed_off(state: State, worker: WorkerState, event: ev.BackedOff) -> None:
@@ -129,27 +143,43 @@ def apply_turn_started(_state: State, worker: WorkerState, event: ev.TurnStarted
     worker.turn = event.turn
     if event.max_turns:
         worker.max_turns = event.max_turns
-    progress(worker, event.at)
+    at = event.at
+    if at > worker.progress_at:  # noqa: PLR1730 - see `enter`
+        worker.progress_at = at
+    if at > worker.sign_at:  # noqa: PLR1730 - see `enter`
+        worker.sign_at = at
 
 
 def apply_turn_ended(_state: State, worker: WorkerState, event: ev.TurnEnded) -> None:
     """A turn done is progress."""
     if event.turn > worker.turn:  # noqa: PLR1730 - see `enter`
         worker.turn = event.turn
-    progress(worker, event.at)
+    at = event.at
+    if at > worker.progress_at:  # noqa: PLR1730 - see `enter`
+        worker.progress_at = at
+    if at > worker.sign_at:  # noqa: PLR1730 - see `enter`
+        worker.sign_at = at
 
 
 def apply_tool_started(_state: State, worker: WorkerState, event: ev.ToolStarted) -> None:
     """A tool is at work."""
-    worker.tool, worker.tool_detail, worker.tool_at = event.tool, event.detail, event.at
-    enter(worker, "tool", event.at)
+    at = event.at
+    worker.tool, worker.tool_detail = event.tool, event.detail
+    worker.phase, worker.since_at, worker.tool_at = "tool", at, at
+    if at > worker.sign_at:  # noqa: PLR1730 - see `enter`
+        worker.sign_at = at
 
 
 def apply_tool_ended(_state: State, worker: WorkerState, event: ev.ToolEnded) -> None:
     """The tool came back."""
     worker.tool = worker.tool_detail = ""
     worker.tool_at = 0.0
-    go_on(worker, "code", event.at)
+    at = event.at
+    worker.phase, worker.since_at = "code", at
+    if at > worker.progress_at:  # noqa: PLR1730 - see `enter`
+        worker.progress_at = at
+    if at > worker.sign_at:  # noqa: PLR1730 - see `enter`
+        worker.sign_at = at
 
 
 def apply_child_changed(_state: State, worker: WorkerState, event: ev.ChildChanged) -> None:

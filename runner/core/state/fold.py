@@ -80,18 +80,16 @@ def fold(events: Iterable[ev.Event], state: State | None = None) -> State:
     state = State() if state is None else state
     if not state.first_at:
         events = _dated(events, state)
-    owner, workers, on_worker, on_run = state.owner, state.workers, _ON_WORKER.get, _ON_RUN.get
+    owner, workers, steps = state.owner, state.workers, _STEPS
     event: ev.Event | None = None
     for event in events:
-        kind = type(event)
-        if (step := on_worker(kind)) is not None:
+        on_worker, on_run = steps[type(event)]
+        if on_worker is not None:
             number = owner.get(event.attempt_id)  # pyright: ignore[reportAttributeAccessIssue, reportUnknownMemberType, reportUnknownArgumentType]
             if number is not None:
-                step(state, workers[number], event)
-        elif (otherwise := on_run(kind)) is not None:
-            otherwise(state, event)
-        elif kind is ev.Unknown:
-            state.unknown_events += 1
+                on_worker(state, workers[number], event)
+        elif on_run is not None:
+            on_run(state, event)
     if event is not None:
         state.at, state.seq = event.at, event.seq
     return state
@@ -200,6 +198,10 @@ def _plan_changed(state: State, event: ev.PlanChanged) -> None:
 
 def _viewer_changed(state: State, event: ev.ViewerChanged) -> None:
     state.viewers = event.viewers
+
+
+def _unknown(state: State, _event: ev.Unknown) -> None:
+    state.unknown_events += 1
 
 
 # -------------------------------------------------------------------------------------- endpoints
@@ -339,4 +341,9 @@ _ON_RUN: Final[dict[type[ev.Event], Callable[[State, Any], None]]] = {
     ev.RowsFailed: apply_rows_failed,
     ev.RowsRecovered: apply_rows_recovered,
     ev.Pulse: _pulse,
+    ev.Unknown: _unknown,
 }
+_STEPS: Final = {
+    kind: (_ON_WORKER.get(kind), _ON_RUN.get(kind)) for kind in (*ev.EVENT_TYPES, ev.Unknown)
+}
+"""Every kind of event: one look tells its step, or that there is none."""

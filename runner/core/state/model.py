@@ -16,9 +16,12 @@ from runner.core.outcomes import HostStatus, Phase, RunStatus
 from runner.core.plan import Plan
 
 
-@dataclass(slots=True, kw_only=True)
+@dataclass(slots=True)
 class WorkerState:
-    """One worker (slot): its number outlives threads, hosts and attempts."""
+    """One worker (slot): its number outlives threads, hosts and attempts.
+
+    Made anew for each attempt: as keywords only, its defaults would cost half as much again.
+    """
 
     worker: int
     host: int = -1
@@ -183,7 +186,7 @@ class EndpointState:
     admitted_why: str = ""
     admitted_at: float = 0.0
     latencies: list[tuple[float, float]] = field(default_factory=list[tuple[float, float]])
-    """(at, seconds) of the last calls that ended well, `CALLS_KEPT` to twice as many.
+    """(at, seconds) of the last calls that ended well, `CALLS_KEPT` to `CALLS_MOST`.
 
     Who asks about a stretch of time leaves out what is older.
     """
@@ -206,6 +209,8 @@ class EndpointState:
 
 FIRST_CALLS = 3
 CALLS_KEPT = 512
+CALLS_MOST = 576
+"""Calls go 64 at a time; far more of them would only push what the fold needs out of the cache."""
 SECONDS_KEPT = 61
 LATENCY_WINDOW_S = 300.0
 

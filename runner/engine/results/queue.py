@@ -18,12 +18,23 @@ from runner.engine.results.parts import Part
 
 BATCH_BYTES: Final = 4 * 1024 * 1024
 """zstd-1 takes a batch of this size in about 40 ms; one longer row is a batch of its own."""
-LINGER_S: Final = 0.15
-FLOOD_ROWS: Final = 50
-"""So many rows within `FLOOD_WINDOW_S` turn the linger on: a part each would be too many files."""
 FLOOD_WINDOW_S: Final = 1.0
 _ROW_BYTES: Final = 2_000
 _CALL_BYTES: Final = 300
+
+
+class Pace(Struct, frozen=True):
+    """From ``flood_rows`` rows within `FLOOD_WINDOW_S` on, a batch gathers for ``linger_s``: a part
+    each would be too many files.
+    """
+
+    flood_rows: int
+    linger_s: float
+
+
+PROMPT: Final = Pace(flood_rows=50, linger_s=0.15)
+UNHURRIED: Final = Pace(flood_rows=5, linger_s=0.25)
+"""For rows of single calls, which cost less than a part of their own and which nobody waits for."""
 
 
 class Batch(Struct, frozen=True):
@@ -55,21 +66,24 @@ class RowQueue:
         budget_bytes: int,
         budget_rows: int,
         clock: Callable[[], float] = time.monotonic,
+        pace: Pace = PROMPT,
     ) -> None:
-        self._changed = threading.Condition()
+        self._pace = pace
+        self._lock = threading.Lock()
+        self._changed = threading.Condition(self._lock)
         self._clock = clock
         self._budget = (budget_rows, budget_bytes)
         self._next = next_row
         self._queue: deque[_Waiting] = deque()
         self._queued_bytes = 0
         self._batch: Batch | None = None
-        self._arrivals: deque[float] = deque(maxlen=FLOOD_ROWS)
+        self._arrivals: deque[float] = deque(maxlen=pace.flood_rows)
         self._closed = False
 
     @property
     def waiting(self) -> tuple[int, int]:
         """Rows not yet acknowledged, and their bytes in memory."""
-        with self._changed:
+        with self._lock:
             batch = self._batch
             rows = len(self._queue) + (len(batch.rows) if batch else 0)
             return rows, self._queued_bytes + (batch.bytes if batch else 0)
@@ -77,7 +91,7 @@ class RowQueue:
     @property
     def oldest_s(self) -> float:
         """How long the oldest row has been waiting; 0 if none is."""
-        with self._changed:
+        with self._lock:
             if self._batch:
                 return self._clock() - self._batch.since
             return self._clock() - self._queue[0].since if self._queue else 0.0
@@ -99,7 +113,7 @@ class RowQueue:
         ValueError if the number is not the one after the last: a hole would read as a lost row.
         """
         item = _Waiting(row, size_of(row), self._clock())
-        with self._changed:
+        with self._lock:
             if self._closed or number != self._next:
                 raise ValueError(
                     f"row {number} cannot be taken: the queue is closed"
@@ -130,8 +144,8 @@ class RowQueue:
             while not self._due():
                 if self._closed:
                     return None
-                linger = self._queue[0].since + LINGER_S - self._clock() if self._queue else None
-                self._changed.wait(linger)
+                due = self._queue[0].since + self._pace.linger_s if self._queue else None
+                self._changed.wait(None if due is None else due - self._clock())
             taken = [self._queue.popleft()]
             held = taken[0].bytes
             while self._queue and held + self._queue[0].bytes <= BATCH_BYTES:
@@ -162,8 +176,9 @@ class RowQueue:
         if self._closed or self._queued_bytes >= BATCH_BYTES:
             return True
         now = self._clock()
-        flooded = len(self._arrivals) == FLOOD_ROWS and now - self._arrivals[0] <= FLOOD_WINDOW_S
-        return not flooded or now - self._queue[0].since >= LINGER_S
+        many = len(self._arrivals) == self._pace.flood_rows
+        flooded = many and now - self._arrivals[0] <= FLOOD_WINDOW_S
+        return not flooded or now - self._queue[0].since >= self._pace.linger_s
 
 
 def size_of(row: Row) -> int:

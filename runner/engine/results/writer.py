@@ -19,7 +19,7 @@ from runner.engine.durable import REAL_DISK, Disk, explain
 from runner.engine.results.compactor import MERGE_AT, Compactor
 from runner.engine.results.notices import Failed, Notices, Recovered, Written
 from runner.engine.results.parts import Part
-from runner.engine.results.queue import BATCH_BYTES, Batch, RowQueue
+from runner.engine.results.queue import BATCH_BYTES, PROMPT, Batch, Pace, RowQueue
 
 if TYPE_CHECKING:
     from runner.engine.results.partfile import Stored
@@ -49,7 +49,7 @@ class ResultsWriter:
     `has_room`, `status` and `finish`, none of which waits for the disk; `close` and `emergency` do.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - only the folder, the box and the number have no default
         self,
         folder: Path,
         notices: Notices,
@@ -60,11 +60,12 @@ class ResultsWriter:
         merge_at: int = MERGE_AT,
         budget_bytes: int = BUDGET_BYTES,
         budget_rows: int = BUDGET_ROWS,
+        pace: Pace = PROMPT,
     ) -> None:
         self._folder = folder
         self._notices = notices
         self._disk = disk
-        self._queue = RowQueue(next_row, budget_bytes, budget_rows)
+        self._queue = RowQueue(next_row, budget_bytes, budget_rows, pace=pace)
         self._compactor = Compactor(
             folder,
             notices,

@@ -36,13 +36,9 @@ def pilot(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Pilot:
 
 
 @pytest.fixture
-def project(tmp_path: Path, pilot: Pilot) -> Iterator[Project]:
-    """A plan folder with an endpoint; whatever was started from it ends with the test."""
-    found = Project(tmp_path)
-    try:
-        yield found
-    finally:
-        found.close()
+def project(pilot: Pilot, project: Project) -> Project:
+    """In the environment of the commands."""
+    return project
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from support.commands import BEGAN, COMMAND, Pilot, started, write_run
-from support.running import Project
+from support.running import LONG, Project
 
 from runner.core import events as ev
 from tui.cli import main
@@ -73,7 +73,7 @@ MISTAKES = {
     "an order to a lost run": (["stop", "lost-1"], 3, "start it again: pilot-tui resume lost-1"),
     "a report by nothing": (["report", RUN, "--by", ","], 2, "names no column"),
     "a report by the moon": (["report", RUN, "--by", "moon"], 2, "no such column"),
-    "a resume without its plan": (["resume", RUN, "--detach"], 2, "plan.toml: is not there in"),
+    "a resume without its plan": (["resume", RUN, "--detach"], 2, "plan cannot be resumed"),
     "a broken expression": (["doctor", "--match", "("], 2, "is no regular expression"),
     "a kill by doctor of nobody": (["doctor", "--kill"], 2, "go with --pid or --match"),
     "logs that are not there": (["import", "workflowbench", "none"], 2, "none: is not a folder"),
@@ -188,8 +188,7 @@ def test_a_full_disk_under_the_lines_costs_no_exit_code(project: Project):
 
 
 def test_a_reader_that_leaves_a_run_is_told_where_it_goes_on(project: Project):
-    script, limits = 'default = "silent"', "first_byte = 60\nattempt = 90"
-    plan = project.write(tasks=1, script=script, limits=limits)
+    plan = project.write(tasks=1, script='default = "silent"', limits=LONG)
     there = ["--run-id", "alone", "--runs-dir", str(project.runs)]
     process = subprocess.Popen(
         [*COMMAND, "run", str(plan), "--headless", *there],

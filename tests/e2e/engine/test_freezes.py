@@ -5,8 +5,7 @@ import signal
 import time
 from pathlib import Path
 
-import pytest
-from support.running import Project, Watched, checked, wait_for
+from support.running import Project, Watched, checked, held, wait_for
 
 from runner.core import events as ev
 from runner.runs import engine_alive
@@ -39,7 +38,6 @@ def host_pid(run: Watched, host: int) -> int:
     return run.until(lambda s: host in s.hosts and s.hosts[host].pid).hosts[host].pid
 
 
-@pytest.mark.timeout(90)
 def test_a_stopped_host_is_frozen_on_every_screen_and_replaced(project: Project) -> None:
     more = "[resources]\nhosts = 2\nfreeze_after = 5"
     run = project.launch(project.write(tasks=8, workers=4, code=STEADY, more=more))
@@ -62,7 +60,6 @@ def test_a_stopped_host_is_frozen_on_every_screen_and_replaced(project: Project)
     checked(run)
 
 
-@pytest.mark.timeout(120)
 def test_an_executor_that_holds_the_gil_is_named_and_the_others_run_again(
     project: Project,
 ) -> None:
@@ -80,20 +77,18 @@ def test_an_executor_that_holds_the_gil_is_named_and_the_others_run_again(
     checked(run)
 
 
-@pytest.mark.timeout(60)
 def test_a_dead_host_is_noticed_at_once(project: Project) -> None:
     run = project.launch(project.write(tasks=4, workers=2, code=STEADY))
     run.until(lambda state: len(state.owner) == 2)
-    killed = time.time()
     os.kill(host_pid(run, 0), signal.SIGKILL)
     gone = wait_for(lambda: run.of(ev.HostGone))[0]
-    assert gone.at - killed < 1.0
+    assert "signal 9" in gone.why
+    assert not run.of(ev.HostFroze)  # its death was noticed, not its silence
     state = run.ended()
     assert (state.exit_code, len(state.done)) == (0, 4)
     checked(run)
 
 
-@pytest.mark.timeout(90)
 def test_waking_up_after_a_long_pause_kills_nobody(project: Project) -> None:
     run = project.launch(
         project.write(tasks=4, workers=4, code=STEADY, more="[resources]\nhosts=2")
@@ -109,16 +104,16 @@ def test_waking_up_after_a_long_pause_kills_nobody(project: Project) -> None:
     checked(run)
 
 
-@pytest.mark.timeout(90)
 def test_a_killed_engine_takes_its_hosts_along_and_resume_finishes(project: Project) -> None:
-    run = project.launch(project.write(tasks=12, workers=3))
-    state = run.until(lambda state: 3 <= len(state.done) < 10)
+    run = project.launch(project.write(tasks=12, workers=3, code=held("t011")))
+    state = run.until(lambda state: len(state.done) >= 3)
     os.kill(state.engine_pid, signal.SIGKILL)
-    wait_for(lambda: not engine_alive(run.dir), 2.0)
-    wait_for(lambda: not run.pids(), 2.0)
+    wait_for(lambda: not engine_alive(run.dir))
+    wait_for(lambda: not run.pids(), 2.0)  # by the kernel's word: by a pipe's end they took 4 s
     acknowledged = sum(event.rows for event in run.of(ev.RowsWritten))
     assert run.rows().height >= acknowledged
     done = set(run.state().done)
+    project.go()
     project.resume(run)
     state = run.ended()
     assert (state.status, state.exit_code, len(state.done)) == ("finished", 0, 12)
@@ -131,21 +126,25 @@ LEAVES_TOOLS = """
 import os, signal, subprocess
 
 def run(task, ctx):
-    if task.id == "t000" and not (ctx.dir.parent / "done").exists():
-        (ctx.dir.parent / "done").touch()
+    folder = ctx.dir.parent
+    if not (folder / "begun").exists():
+        (folder / "begun").touch()
         subprocess.Popen(["sleep", "300"], start_new_session=True)
-        ctx.sleep(3)  # long enough for the process to be reported
+        while not (folder / "reported").exists():
+            ctx.sleep(0.05)
         os.kill(os.getpid(), signal.SIGKILL)
-    ctx.sleep(4)
+    while not (folder / "seen").exists():
+        ctx.sleep(0.05)
     return True
 """
 
 
-@pytest.mark.timeout(60)
 def test_tools_of_a_dead_host_are_ended_though_they_left_its_session(project: Project) -> None:
     run = project.launch(project.write(tasks=2, workers=1, code=LEAVES_TOOLS))
-    tools = wait_for(lambda: run.of(ev.ChildChanged), 10.0)
-    wait_for(lambda: run.of(ev.HostGone), 15.0)
-    wait_for(lambda: not Path(f"/proc/{tools[0].pid}").exists(), 3.0)
+    tools = wait_for(lambda: run.of(ev.ChildChanged))
+    (run.dir / "work" / "reported").touch()
+    wait_for(lambda: run.of(ev.HostGone))
+    wait_for(lambda: not Path(f"/proc/{tools[0].pid}").exists())
+    (run.dir / "work" / "seen").touch()  # only now: the end of the run would have ended it too
     assert run.ended().status == "finished"
     checked(run)

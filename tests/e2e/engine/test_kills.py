@@ -1,6 +1,6 @@
 """A person's kill frees the slot at once, and never anybody else's."""
 
-from support.running import Project, checked
+from support.running import LONG, Project, checked, held
 
 from runner.core import events as ev
 
@@ -9,7 +9,6 @@ default = "ok"
 [tasks]
 t000 = "silent"
 """
-LONG = "first_byte = 60\nidle = 60\ncall = 90\nattempt = 120"
 
 
 def test_a_kill_on_a_silent_call_frees_the_slot_and_the_next_task_starts(project: Project) -> None:
@@ -22,8 +21,8 @@ def test_a_kill_on_a_silent_call_frees_the_slot_and_the_next_task_starts(project
     asked = next(e for e in events if isinstance(e, ev.KillRequested))
     ended = next(e for e in events if isinstance(e, ev.AttemptEnded))
     after = next(e for e in events if isinstance(e, ev.AttemptStarted) and e.seq > ended.seq)
-    assert ended.at - asked.at < 0.25  # 50 ms on a quiet machine; see the benchmark for figures
-    assert after.at - ended.at < 0.25
+    assert answer["rung"] == "abort"  # it obeyed at once; how soon that is, the benchmark tells
+    assert asked.seq < ended.seq < after.seq
     assert asked.origin
     assert state.done["t000"] == "killed"
     assert state.exit_code == 1
@@ -76,28 +75,30 @@ def test_stop_ends_attempts_under_way_and_resume_runs_them_again(project: Projec
 
 
 def test_a_finished_run_takes_up_unscored_tasks_when_asked(project: Project) -> None:
-    script = 'default = "ok"\n[tasks]\nt001 = "silent,times=2"'
-    limits = "first_byte = 1\nretries = 0"
-    run = project.launch(project.write(tasks=3, workers=2, script=script, limits=limits))
+    script = 'default = "ok"\n[tasks]\nt001 = "silent,times=1"'
+    plan = project.write(tasks=3, workers=2, script=script, limits="first_byte = 3")
+    plan.write_text(plan.read_text().replace("[run]", "[run]\nmax_attempts = 1", 1))
+    run = project.launch(plan)
     assert run.ended().done["t001"] == "timed_out"
     project.resume(run, retry=["timed_out"])
     state = run.ended()
     assert (state.status, state.exit_code) == ("finished", 0)
     assert state.done == {"t000": "passed", "t001": "passed", "t002": "passed"}
-    assert state.totals.attempts == 5
+    assert state.totals.attempts == 4
     checked(run)
 
 
 def test_drain_lets_what_runs_end_and_starts_nothing_new(project: Project) -> None:
-    script = 'default = "ok,latency=1"'
-    run = project.launch(project.write(tasks=9, workers=2, script=script, limits=LONG))
+    plan = project.write(tasks=9, workers=2, code=held("t000", "t001"), limits=LONG)
+    run = project.launch(plan)
     run.until(lambda state: len(state.owner) == 2)
     run.ask("stop", drain=True)
-    asked = run.until(lambda state: state.status == "draining")
+    run.until(lambda state: state.status == "draining")
+    project.go()
     state = run.ended()
     assert (state.status, state.exit_code) == ("stopped", 3)
-    assert state.totals.attempts == asked.totals.attempts
-    assert set(state.done.values()) == {"passed"}
+    assert state.done == {"t000": "passed", "t001": "passed"}
+    assert state.totals.attempts == 2
     checked(run)
 
 
@@ -119,6 +120,5 @@ def run(task, ctx):
     run.until(lambda state: len(state.done) == 3)
     answer = run.ask("kill", task="t000")
     assert (answer["outcome"], answer["cause"]) == ("killed", "killed:user")
-    assert answer["took_s"] < 2.0
     assert run.ended().exit_code == 1
     checked(run)

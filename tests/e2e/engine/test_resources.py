@@ -4,7 +4,7 @@ import os
 import signal
 
 import pytest
-from support.running import Project, checked, wait_for
+from support.running import LONG, Project, checked, held, wait_for
 
 from runner.core import events as ev
 from runner.runs import engine_alive
@@ -96,7 +96,7 @@ def test_in_flight_requests_stay_under_the_endpoints_bound(project: Project) -> 
 
 
 def test_a_second_live_run_on_the_same_endpoint_is_named(project: Project) -> None:
-    plan = project.write(tasks=2, workers=1, script='default = "silent"')
+    plan = project.write(tasks=2, workers=1, script='default = "silent"', limits=LONG)
     first = project.launch(plan)
     info = launch(plan, runs_dir=project.runs)
     project.started.append(info)
@@ -104,17 +104,21 @@ def test_a_second_live_run_on_the_same_endpoint_is_named(project: Project) -> No
 
 
 def test_a_person_pauses_one_model_and_the_other_goes_on(project: Project) -> None:
-    plan = project.write(tasks=6, workers=2, script='default = "ok,latency=0.2"')
+    plan = project.write(tasks=6, workers=2, code=held("t000", "t001"))
     text = plan.read_text().replace(
         "[tasks]", '[[models]]\nname = "other"\nendpoint = "here"\n[tasks]', 1
     )
     plan.write_text(text)
     run = project.launch(plan)
+    run.until(lambda state: len(state.owner) == 2)
     assert run.ask("pause", model="other")["ok"]
-    state = run.until(lambda state: len(state.done) >= 6)
-    ran = [event.model for event in run.of(ev.AttemptStarted)]
-    assert ran.count("m") == 6
-    assert ran.count("other") <= 2  # what had begun before the order
+    project.go()
+    state = run.until(
+        lambda state: sum(task.endswith("@m") for task in state.done) == 6 and not state.owner
+    )
+    (order,) = run.of(ev.EndpointPaused)
+    after = [event.model for event in run.of(ev.AttemptStarted) if event.seq > order.seq]
+    assert set(after) == {"m"}
     assert "paused by" in next(i for i in state.endpoints.values() if i.model == "other").paused_why
     assert run.ask("resume", model="other")["ok"]
     assert run.ended().exit_code == 0
@@ -122,27 +126,40 @@ def test_a_person_pauses_one_model_and_the_other_goes_on(project: Project) -> No
 
 
 def test_the_number_of_workers_follows_an_order(project: Project) -> None:
-    plan = project.write(tasks=40, workers=2, script='default = "ok,latency=0.2"')
+    plan = project.write(tasks=8, workers=2, code=held(*(f"t{number:03d}" for number in range(8))))
     run = project.launch(plan)
     run.until(lambda state: len(state.owner) == 2)
     assert run.ask("workers", n=6)["ok"]
     run.until(lambda state: len(state.owner) == 6)
     assert run.ask("workers", n=1)["ok"]
+    project.go()
     run.until(lambda state: len(state.workers) == 1)
     assert run.ended().exit_code == 0
     checked(run)
 
 
+ONE_CALL = """
+def run(task, ctx):
+    ctx.client.chat.completions.create(
+        model=ctx.model, messages=[{"role": "user", "content": "go"}]
+    )
+    return True
+"""
+
+
 def test_waiting_for_a_permit_is_not_held_against_a_call(project: Project) -> None:
-    limits = "first_byte = 2\nidle = 2\ncall = 4\nattempt = 60"
-    script = 'default = "ok,latency=1"'
-    plan = project.write(tasks=6, workers=6, script=script, limits=limits)
+    limits = "first_byte = 3\nidle = 3\ncall = 4\nattempt = 60"
+    script = 'default = "ok,latency=0.5"'
+    plan = project.write(tasks=12, workers=12, code=ONE_CALL, script=script, limits=limits)
     text = plan.read_text().replace('name = "here"', 'name = "here"\nmax_in_flight = 1', 1)
     plan.write_text(text)
     run = project.launch(plan)
     state = run.ended()
     assert set(state.done.values()) == {"passed"}
-    assert state.totals.attempts == 6
+    assert state.totals.attempts == 12
+    # Else this proves little: the last has waited longer than a call may take.
+    began = {event.attempt_id: event.at for event in run.of(ev.AttemptRunning)}
+    assert max(event.at - began[event.attempt_id] for event in run.of(ev.CallEnded)) > 4
     checked(run)
 
 

@@ -8,23 +8,24 @@ import subprocess
 import sys
 
 import pytest
-from support.running import PACKAGE, Project, Watched, checked, wait_for
+from support.running import LONG, PACKAGE, Project, Watched, checked, held, wait_for
 
-from runner.errors import PlanError, RunChanged, RunLocked
+from runner.errors import PlanError, RunChanged, RunError, RunLocked
 from runner.runs import engine_alive
 from runner.start.launching import start_engine
 
-SLOW = 'default = "ok,latency=0.3"'
+SILENT = 'default = "silent"'
 
 
 @pytest.fixture
 def stopped(project: Project) -> Watched:
     """A run of 8 tasks that was stopped with some of them done."""
-    plan = project.write(tasks=8, workers=2)
+    plan = project.write(tasks=8, workers=2, code=held("t007"))
     run = project.launch(plan)
     run.until(lambda state: len(state.done) >= 2)
     run.ask("stop")
-    run.ended()
+    assert run.ended().status == "stopped"
+    project.go()
     return run
 
 
@@ -97,9 +98,30 @@ def test_a_plan_that_is_gone_leaves_the_copy_in_force(project, stopped):
     checked(run)
 
 
+def test_a_run_folder_without_its_plan_says_where_a_copy_may_be(project, stopped):
+    plan, copy = project.folder / "plan.toml", stopped.dir / "plan.toml"
+    text = copy.read_text()
+    copy.unlink()
+
+    def told() -> str:
+        with pytest.raises(RunError) as caught:
+            project.resume(stopped)
+        return str(caught.value)
+
+    lost = f"{copy} is not there: a run without its plan cannot be resumed"
+    assert told() == f"{lost}. It was copied from {plan}: copy that back"
+    plan.unlink()
+    assert told() == f"{lost}. It was copied from {plan}, which is gone too"
+    plan.write_text(text + "# edited\n")
+    assert told().startswith(f"{lost}. It was copied from {plan}, which has changed since")
+    copy.write_text(plan.read_text())
+    assert project.resume(stopped, allow_changed=True).ended().status == "finished"
+    checked(stopped)
+
+
 def test_the_second_engine_on_a_folder_is_refused_with_the_firsts_pid_and_start(project):
-    run = project.launch(project.write(tasks=4, script=SLOW, workers=1))
-    pid = run.until(lambda state: state.engine_pid).engine_pid
+    run = project.launch(project.write(tasks=2, script=SILENT, workers=1, limits=LONG))
+    pid = run.until(lambda state: state.owner).engine_pid
     with pytest.raises(RunLocked, match=rf"pid {pid}, started \d{{4}}-\d\d-\d\d \d\d:\d\d:\d\d"):
         start_engine(run.dir)
     said = subprocess.run(
@@ -111,8 +133,9 @@ def test_the_second_engine_on_a_folder_is_refused_with_the_firsts_pid_and_start(
         timeout=30,
     )
     assert f"pid {pid}" in said.stdout
+    assert run.ask("stop")["ok"]
     state = run.ended()
-    assert (state.epoch, state.status) == (1, "finished")
+    assert (state.epoch, state.status) == (1, "stopped")
     checked(run)
 
 
@@ -123,15 +146,15 @@ def test_the_transcript_is_sealed_at_the_end_and_bodies_are_read_by_offset(proje
     code = """
 def run(task, ctx):
     ctx.say("user", f"hello {task.id} " + "x" * 9000)
-    ctx.sleep(0.2)
     return True
 """
-    run = project.launch(project.write(tasks=40, workers=4, code=code))
+    run = project.launch(project.write(tasks=40, workers=4, code=held("t039", code=code)))
     run.until(lambda state: state.done)
     early = run.of(ev.MessageAdded)[0]
     live = Bodies(run.dir)
     before = live.text(early)
     assert before
+    project.go()
     run.ended()
     wait_for(lambda: not (run.dir / "transcript.jsonl").exists())
     assert (run.dir / "transcript.jsonl.zst").exists()
@@ -145,10 +168,11 @@ def run(task, ctx):
 
 
 def test_a_killed_engine_says_nothing_changed_and_goes_on(project):
-    run = project.launch(project.write(tasks=6, workers=2, script=SLOW))
+    run = project.launch(project.write(tasks=6, workers=2, code=held("t005")))
     pid = run.until(lambda state: state.done).engine_pid
     os.kill(pid, signal.SIGKILL)
     wait_for(lambda: not engine_alive(run.dir))
+    project.go()
     again = project.resume(run)
     assert again.ended().status == "finished"
     checked(again)

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
-from support.running import PACKAGE, Project, Watched
+from support.running import Project, Watched
 from support.sshd import Sshd
 from support.viewer import Desk
 
@@ -21,18 +21,6 @@ def run(task, ctx):
 """
 TASKS = 4000
 """More than any of these tests lives to see."""
-
-
-@pytest.fixture
-def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Project]:
-    """A plan folder with an endpoint; whatever was started from it ends with the test."""
-    monkeypatch.setenv("PYTHONPATH", str(PACKAGE))
-    monkeypatch.setenv("PILOT_RUNS", str(tmp_path / "runs"))
-    found = Project(tmp_path)
-    try:
-        yield found
-    finally:
-        found.close()
 
 
 @pytest.fixture

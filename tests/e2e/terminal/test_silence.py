@@ -6,14 +6,13 @@ import sys
 from collections.abc import Callable
 
 import pytest
-from support.running import Project, checked, wait_for
+from support.running import LONG, Project, checked, held, wait_for
 from support.terminal import Terminal, needs_tmux
 
 from runner.runs import engine_alive
 
 PROGRAM = (sys.executable, "-m", "tui")
 pytestmark = [needs_tmux, pytest.mark.timeout(120)]
-LONG = "first_byte = 60\nidle = 60\ncall = 90\nattempt = 120"
 
 
 def test_a_silent_engine_is_told_and_a_dead_one_too(
@@ -40,7 +39,7 @@ def test_a_silent_engine_is_told_and_a_dead_one_too(
 def test_a_frozen_host_is_told_and_its_workers_work_again(
     project: Project, terminal: Callable[..., Terminal]
 ) -> None:
-    code = "def run(task, ctx):\n    ctx.sleep(9)\n    return True\n"
+    code = held("t000", "t001", "t002", "t003")
     plan = project.write(tasks=4, workers=2, code=code, more="[resources]\nhosts = 2")
     run = project.launch(plan)
     screen = terminal("watch", (80, 24))
@@ -50,5 +49,6 @@ def test_a_frozen_host_is_told_and_its_workers_work_again(
     os.kill(state.hosts[0].pid, signal.SIGSTOP)
     assert screen.seconds_until("does not answer") < 4.0
     screen.until(lambda text: "does not answer" not in text)
+    project.go()
     assert run.ended().exit_code == 0
     checked(run)

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from support.running import Project, Watched, wait_for
+from support.running import LONG, Project, Watched, wait_for
 from support.terminal import Terminal, needs_tmux
 
 from runner.core import events as ev
@@ -17,7 +17,6 @@ from runner.runs import engine_alive
 
 PROGRAM = (sys.executable, "-m", "tui")
 pytestmark = [needs_tmux, pytest.mark.timeout(120)]
-LONG = "first_byte = 60\nidle = 60\ncall = 90\nattempt = 120"
 
 
 def silent_run(project: Project, workers: int = 4) -> Watched:
@@ -109,16 +108,15 @@ def test_resized_while_it_runs(project: Project, terminal: Callable[..., Termina
     screen.until("4 STUCK")
     for columns, lines in ((80, 24), (200, 60), (40, 12), (120, 40)):
         screen.resize(columns, lines)
-        found = screen.until(lambda text, n=lines: "q leave" in _last(text, n)).splitlines()
-        assert "STUCK" in found[1]
+        found = screen.until(lambda text, n=lines: _is_drawn(text, n)).splitlines()
         assert all(len(line) <= columns for line in found)
     assert not screen.dead
 
 
-def _last(text: str, lines: int) -> str:
-    """The bottom line, once the pane has that many."""
+def _is_drawn(text: str, lines: int) -> bool:
+    """Whether the pane has that many lines, and verdict and keys stand where they belong."""
     found = text.split("\n")
-    return found[lines - 1] if len(found) >= lines else ""
+    return len(found) >= lines and "STUCK" in found[1] and "q leave" in found[lines - 1]
 
 
 def test_a_gone_engine_is_started_again_by_key(
@@ -164,8 +162,7 @@ def test_home_lists_the_runs_and_enter_watches_the_live_one(
 
     again = terminal("again")
     again.run(*PROGRAM, "attach", str(run.dir))
-    again.until("Since you left at")
-    assert "+0 ended" in again.text()
+    again.until(lambda text: "Since you left at" in text and "+0 ended" in text)
 
 
 def test_a_closed_pipe_ends_a_command_quietly(project: Project, tmp_path: Path) -> None:

@@ -9,10 +9,12 @@ from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
-from support.running import Project, Watched, checked
+from support.running import Project, Watched, checked, held
 from support.terminal import Terminal, needs_tmux
 
 from runner.core import events as ev
+from runner.core.state import State
+from runner.core.why import CALLS_FOR_USUAL
 
 PROGRAM = (sys.executable, "-m", "tui")
 pytestmark = [needs_tmux, pytest.mark.timeout(150)]
@@ -135,17 +137,31 @@ def test_a_model_that_thinks_in_silence_is_told_from_a_hang_and_a_storm(
 ) -> None:
     limits = "first_byte = 60\nattempt = 100"
     script = 'default = "thinking,for=5"'
-    plan = project.write(tasks=12, workers=3, script=script, limits=limits)
-    run = project.launch(plan)
+    workers = CALLS_FOR_USUAL  # after one round it is known what is usual
+    tasks = 3 * workers
+    code = held(*(f"t{number:03d}" for number in range(tasks)))
+    run = project.launch(
+        project.write(tasks=tasks, workers=workers, code=code, script=script, limits=limits)
+    )
     screens = Screens(run, terminal)
-    screens.until("3 STUCK")  # nobody knows yet what is usual here
+    screens.until("RUNNING")
+    project.go()  # only now: the first calls may be over before a slow machine shows anything
+    run.until(lambda state: all(worker.calls for worker in state.workers))
+    # Nobody knows yet what is usual here.
+    screens.until(lambda text: f"{workers} STUCK" in text and "no byte yet" in text)
     screens.until(lambda text: diagnosis(text) == "thinks as long as always")
     change(run, "watch.slow_after=20", "watch.stuck_after=30", "--now")
-    screens.until("3 workers busy, all well.")
-    time.sleep(3)
+    screens.until(f"{workers} workers busy, all well.")
+    run.until(_waits_longer_than_it_might)
     assert not [screen for screen in screens.all if "STUCK" in screen.text()]
     assert run.ask("stop")["ok"]
     run.ended()
+
+
+def _waits_longer_than_it_might(state: State) -> bool:
+    """Whether somebody waits for longer than the 2 s after which he was stuck before."""
+    waiting = [worker for worker in state.workers if worker.phase == "wait"]
+    return any(state.at - worker.progress_at > 3.0 for worker in waiting)
 
 
 def test_a_model_that_is_given_up_too_early_is_told_and_a_longer_limit_brings_it_back(
@@ -156,9 +172,11 @@ def test_a_model_that_is_given_up_too_early_is_told_and_a_longer_limit_brings_it
     )
     run = project.launch(plan)
     screens = Screens(run, terminal)
-    large, small = screens.until(lambda text: diagnosis(text) == "gave up on a slow model")
-    assert re.search(r"m +here +0 +3 +rests \d+m\d\ds: the first 3 calls all ended", large)
-    assert re.search(r"m 0 of 3 paused \d+m\d\ds", small)
+    screens.until(lambda text: diagnosis(text) == "gave up on a slow model")
+    large, small = screens.all
+    row = re.compile(r"m +here +0 +3 +rests \d+m\d\ds: the first 3 calls all ended")
+    large.until(row.search)
+    small.until(re.compile(r"m 0 of 3 paused \d+m\d\ds").search)
     change(run, "limits.call=30")
     screens.until("3 workers busy", 30)
     assert run.ended(60).done

@@ -39,7 +39,9 @@ def test_demo_kill_leave_attach_replay(
     screen.type("x")
     screen.until("killed in", 10.0)
     asked = wait_for(lambda: run.of(ev.KillRequested))[0]
-    ended = [e for e in run.of(ev.AttemptEnded) if e.attempt_id == asked.attempt_id]
+    ended = wait_for(
+        lambda: [e for e in run.of(ev.AttemptEnded) if e.attempt_id == asked.attempt_id]
+    )
     assert [(e.outcome, e.cause) for e in ended] == [("killed", "killed:user")]
 
     screen.type("q")

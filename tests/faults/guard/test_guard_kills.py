@@ -7,9 +7,10 @@ import time
 from pathlib import Path
 from typing import Any
 
+from support.running import wait_for
+
 from runner.host import chat
 from runner.host.scope import Aborted
-from support.running import wait_for
 
 KILLS = 300
 

@@ -206,6 +206,7 @@ def test_no_thread_descriptor_or_process_is_left_by_200_kills(start):
 
 def test_twenty_kills_at_once_leave_no_thread(start):
     host = start(workers=20)
+    host.wait(m.Beat)  # its watch, the last thread to start, is there
     threads = host.threads()
     for round_ in range(3):
         names = [host.run(f"b{round_}-{worker}", "ctx_sleep", worker) for worker in range(20)]

@@ -34,7 +34,6 @@ def latencies(run: Watched, name: str) -> list[float]:
     return [end.latency_s for end in run.of(ev.CallEnded) if end.attempt_id in ids]
 
 
-@pytest.mark.timeout(60)
 def test_k_a_server_that_stops_in_mid_stream_is_left_by_the_gap_limit(project: Project) -> None:
     with Rehearsal.start(Script(default="ok,tps=1,latency=0.05")) as server:
         tasks = [task("K-half-open", "stream")]
@@ -67,7 +66,6 @@ def test_k_a_server_that_stops_in_mid_stream_is_left_by_the_gap_limit(project: P
 
 
 @pytest.mark.drill
-@pytest.mark.timeout(60)
 def test_k_a_server_that_is_stopped_before_the_call_never_gives_a_byte(project: Project) -> None:
     with Rehearsal.start() as server:
         os.kill(server.pid, signal.SIGSTOP)
@@ -101,7 +99,6 @@ def test_p_results_finished_beside_an_engine_that_is_killed_are_kept(project: Pr
     checked(run)
 
 
-@pytest.mark.timeout(60)
 def test_r_a_memory_hog_is_ended_before_it_harms_the_machine(project: Project) -> None:
     tasks = [task("R-hog", "memory_hog"), *(task(f"s-{n}", "steady") for n in range(3))]
     resources = "hosts = 4\nmax_host_memory_mb = 400"
@@ -117,7 +114,6 @@ def test_r_a_memory_hog_is_ended_before_it_harms_the_machine(project: Project) -
 
 
 @pytest.mark.drill
-@pytest.mark.timeout(60)
 def test_s_an_executor_whose_import_hangs_ends_every_task_by_the_prepare_limit(
     project: Project,
 ) -> None:
@@ -139,7 +135,6 @@ def test_s_an_executor_whose_import_hangs_ends_every_task_by_the_prepare_limit(
 
 
 @pytest.mark.drill
-@pytest.mark.timeout(60)
 def test_s_an_executor_that_cannot_be_imported_says_so_in_each_row(project: Project) -> None:
     code = 'import os\nif "PILOT_RUN" in os.environ: import no_such_name\ndef run(task, ctx): ...\n'
     tasks = [task(f"t{n}", "steady") for n in range(2)]
@@ -150,7 +145,6 @@ def test_s_an_executor_that_cannot_be_imported_says_so_in_each_row(project: Proj
     checked(run)
 
 
-@pytest.mark.timeout(60)
 def test_t_a_hangup_of_the_terminal_leaves_the_run_alive(project: Project) -> None:
     tasks = [task(f"s-{n}", "steady") for n in range(4)]
     plan = write_plan(
@@ -183,7 +177,6 @@ def test_t_a_hangup_of_the_terminal_leaves_the_run_alive(project: Project) -> No
     checked(run)
 
 
-@pytest.mark.timeout(60)
 def test_u_a_viewer_that_floods_and_never_reads_slows_nothing(project: Project) -> None:
     tasks = [task(f"s-{n}", "steady") for n in range(4)]
     behaviours = {f"s-{n}": "ok,latency=0.2" for n in range(4)}
@@ -205,7 +198,6 @@ def test_u_a_viewer_that_floods_and_never_reads_slows_nothing(project: Project) 
 
 
 @pytest.mark.drill
-@pytest.mark.timeout(60)
 def test_neighbours_of_a_spinner_get_their_outcomes_and_at_most_three_times_the_latency(
     project: Project,
 ) -> None:

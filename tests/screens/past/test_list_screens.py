@@ -1,5 +1,7 @@
 """The screens beside the fleet, on a real run folder, through the real app and live source."""
 
+import time
+
 import pytest
 from rows_on_disk import row, write
 from stage import Stage, harmless, on_stage
@@ -109,8 +111,10 @@ def test_results_are_found_sorted_and_opened(night):
         await stage.until("RESULTS 10")
         await stage.press("left", "left", "left", "left")
         await stage.until("took↓")
-        first = next(line for line in stage.lines if "task-" in line)
-        assert "task-37" in first
+        deadline = time.monotonic() + 10
+        while "task-37" not in next((line for line in stage.lines if "task-" in line), ""):
+            assert time.monotonic() < deadline, stage.text  # the head tells of it before the rows
+            await stage.pilot.pause(0.05)
         await stage.press("escape")
         await stage.until("RESULTS 40")
         await stage.press("enter")

@@ -114,8 +114,8 @@ def test_a_hundred_thousand_rows_are_found_and_sorted_without_lag(tmp_path):
     )
     found = result_list(run)
     assert len(found) == 100_000
-    began = time.monotonic()
+    began = time.process_time()
     chosen = found.select("state:errored", "elapsed_s", descending=True)
     rows = [chosen.row(place) for place in range(30_000, 30_050)]
-    assert time.monotonic() - began < 1.0  # 30-60 ms alone; CI is noisy
+    assert time.process_time() - began < 1.0  # 30-60 ms alone; CI is noisy
     assert len(rows) == 50

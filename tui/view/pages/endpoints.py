@@ -23,8 +23,8 @@ COLUMNS: Final = (
     Column("tok/s", 6, "right", drop=6),
     Column("calls", 7, "right", drop=7),
     Column("errors", 6, "right", drop=4),
-    Column("ended", 6, "right", drop=3),
-    Column("not scored", 10, "right", drop=8),
+    Column("attempts", 8, "right", drop=3),
+    Column("no score", 8, "right", drop=8),
 )
 _Shown = tuple[RunView, EndpointState]
 BY: Final[tuple[Callable[[_Shown], str | float], ...]] = (
