@@ -15,7 +15,6 @@ import os
 import queue
 import select
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Generator
@@ -23,6 +22,7 @@ from types import TracebackType
 from typing import Self, TypeVar
 
 from runner.core.outcomes import Phase
+from runner.host.waking import open_wake, pidfd_of, poll_ms
 
 _INF = math.inf
 _T = TypeVar("_T")
@@ -119,7 +119,7 @@ class Scope:
         self._callbacks: dict[object, Callable[[], None]] = {}
         # Re-entrant, because a signal handler may cancel while its own thread cancels or closes.
         self._lock = threading.RLock()
-        self._wake_in, self._wake_out = _open_wake()
+        self._wake_in, self._wake_out = open_wake()
 
     # -- cancellation ---------------------------------------------------------------------------
 
@@ -269,7 +269,7 @@ class Scope:
             if fd >= 0:
                 poller.register(fd, mask)
             left = min(end, self.deadline) - self.clock()
-            ready = dict(poller.poll(_poll_ms(left)))
+            ready = dict(poller.poll(poll_ms(left)))
             if self.reason is not None:
                 raise Aborted(self.reason)
             if ready.get(fd):
@@ -346,7 +346,7 @@ class Scope:
         process then is the caller's duty.
         """
         end = _INF if timeout is None else self.clock() + timeout
-        pidfd = _pidfd(process.pid)
+        pidfd = pidfd_of(process.pid)
         try:
             while (code := process.poll()) is None:
                 left = end - self.clock()
@@ -373,28 +373,3 @@ def use(scope: Scope) -> Generator[Scope]:
         yield scope
     finally:
         current.reset(token)
-
-
-def _open_wake() -> tuple[int, int]:
-    """A descriptor that becomes readable, and the one to write to for it (eventfd on Linux)."""
-    if sys.platform == "linux":
-        fd = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
-        return fd, fd
-    readable, writable = os.pipe()
-    os.set_blocking(writable, False)
-    return readable, writable
-
-
-def _poll_ms(seconds: float) -> float | None:
-    """A poll() timeout that is never shorter than `seconds` (poll rounds up to whole ms)."""
-    return None if seconds == _INF else max(0.0, seconds) * 1000.0
-
-
-def _pidfd(pid: int) -> int:
-    """A descriptor that becomes readable when the process ends; -1 if there is none."""
-    if sys.platform != "linux":
-        return -1
-    try:
-        return os.pidfd_open(pid)
-    except OSError:  # already reaped, or an old kernel: the caller polls
-        return -1

@@ -19,7 +19,7 @@ from runner import block, command, ev
 from tui.actions import Actions
 from tui.keys import BY_ID, KEYS
 from tui.runview import RunView
-from tui.screens.base import RunViewScreen
+from tui.screens.base import PageScreen
 from tui.screens.some import Some
 from tui.source.reader import AttemptReader
 from tui.view.line import Ink, Line, Piece
@@ -45,7 +45,7 @@ from tui.widgets.scroll import ScrollLines
 RENEW_S: Final = 0.25
 
 
-class AttemptScreen(RunViewScreen):
+class AttemptScreen(PageScreen):
     """The attempt that ``view.attempt_id`` names."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -191,18 +191,6 @@ class AttemptScreen(RunViewScreen):
         return self._kept[1]
 
     # -- keys
-
-    def action_scroll(self, lines: int) -> None:
-        """An arrow key."""
-        self._page.scroll_lines(lines)
-
-    def action_page(self, way: int) -> None:
-        """A screenful."""
-        self._page.scroll_lines(way * max(1, self._page.size.height - 1))
-
-    def action_edge(self, end: int) -> None:
-        """The beginning, or the end, which is followed."""
-        self._page.show_line(1_000_000_000 if end else 0)
 
     def action_follow(self) -> None:
         """Stay at the end, or where we are."""

@@ -1,5 +1,6 @@
 """What every screen of a run is: it draws one `RunView` and gives its orders to `Actions`."""
 
+import sys
 from collections.abc import Sequence
 from typing import Any, Protocol, cast, runtime_checkable
 
@@ -8,6 +9,7 @@ from textual.screen import Screen
 
 from tui.actions import Actions
 from tui.runview import RunView
+from tui.widgets.scroll import ScrollLines
 
 
 @runtime_checkable
@@ -69,3 +71,21 @@ class RunViewScreen(Screen[None]):
     def copy(self, text: str) -> None:
         """Hand ``text`` to the terminal's clipboard (OSC 52)."""
         cast("App[Any]", self.app).copy_to_clipboard(text)  # pyright: ignore[reportUnknownMemberType]
+
+
+class PageScreen(RunViewScreen):
+    """A screen with one text to scroll."""
+
+    _page: ScrollLines
+
+    def action_scroll(self, lines: int) -> None:
+        """An arrow key."""
+        self._page.scroll_lines(lines)
+
+    def action_page(self, way: int) -> None:
+        """A screenful."""
+        self._page.scroll_lines(way * max(1, self._page.size.height - 1))
+
+    def action_edge(self, end: int) -> None:
+        """The beginning, or the end, which is followed where the text grows."""
+        self._page.show_line(sys.maxsize if end else 0)

@@ -10,7 +10,7 @@ from textual.binding import Binding, BindingType
 from tui.actions import Actions
 from tui.keys import BY_ID
 from tui.runview import RunView
-from tui.screens.base import RunViewScreen
+from tui.screens.base import PageScreen
 from tui.screens.some import Some
 from tui.view.header import verdict_line
 from tui.view.line import DIM, HI, Ink, Line, rule
@@ -29,7 +29,7 @@ EVERY_S: Final = 5.0
 """Of a live run the figures are made anew at most this often."""
 
 
-class ReportScreen(RunViewScreen):
+class ReportScreen(PageScreen):
     """One page to be scrolled; ``y`` copies the groups as Markdown."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -129,18 +129,6 @@ class ReportScreen(RunViewScreen):
         return self._kept[1]
 
     # -- keys
-
-    def action_scroll(self, lines: int) -> None:
-        """An arrow key."""
-        self._page.scroll_lines(lines)
-
-    def action_page(self, way: int) -> None:
-        """A screenful."""
-        self._page.scroll_lines(way * max(1, self._page.size.height - 1))
-
-    def action_edge(self, end: int) -> None:
-        """The beginning or the end."""
-        self._page.show_line(1_000_000 if end else 0)
 
     def action_copy(self) -> None:
         """The groups as Markdown to the terminal's clipboard."""
