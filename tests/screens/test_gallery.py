@@ -35,7 +35,7 @@ FLEET = {
     "attempt-stack": (("s",), "newest first"),
     "attempt-output": (("enter", *["tab"] * 5), "printed nothing"),
     "attempt-events": (("enter", *["tab"] * 6), "ToolStarted"),
-    "endpoints": (("2",), "calls of the last"),
+    "endpoints": (("2",), "of 5 min at most"),
     "results": (("3",), "RESULTS 395"),
     "results-sorted": (("3", "left", "left", "left", "left"), "took"),
     "incidents": (("4",), "429s"),

@@ -46,6 +46,9 @@ BY: Final[tuple[Callable[[_Shown], str | float], ...]] = (
 CHANGEABLE: Final = "qps, max_in_flight, workers, first_byte, idle, call, attempt"
 """What people change in mid-run; any other key of `Limits` and `Watch` is taken as well."""
 _MINUTE_S: Final = 60.0
+_WINDOW_S: Final = 300.0
+_WIDE: Final = 60
+"""From so many cells on words are written out."""
 _OF_ENDPOINT: Final = ("qps", "max_in_flight")
 _OF_MODEL: Final = ("workers",)
 _OF_WATCH: Final = ("slow_after", "stuck_after", "heartbeat")
@@ -130,9 +133,11 @@ def endpoint_detail(view: RunView, item: EndpointState, cells: int) -> list[Line
     ]
     line = Line().add(f"  {plural(len(here), 'worker')} on it: ", DIM)
     lines.append(line.add(fitting(here, cells - line.width - 1, ", "), TEXT))
-    seconds = sorted(took for at, took in item.latencies if at >= view.now - 300)
+    seconds = sorted(took for at, took in item.latencies if at >= view.now - _WINDOW_S)
     if seconds:
-        spread = f"{latency(seconds[0])} to {latency(seconds[-1])}, {len(seconds)} calls"
-        span = "5 min" if cells < 60 else "the last 5 min"
-        lines.append(Line().add(f"  calls of {span}: ", DIM).add(spread, TEXT))
+        spread = f"{latency(seconds[0])} to {latency(seconds[-1])}"
+        which = f"  the last {plural(len(seconds), 'call')}, of 5 min at most: "
+        if cells < _WIDE:
+            which = f"  last {plural(len(seconds), 'call')}: "
+        lines.append(Line().add(which, DIM).add(spread, TEXT))
     return lines
