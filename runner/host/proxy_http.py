@@ -146,9 +146,8 @@ class Program:
     def answer(self, status: int, headers: Iterable[tuple[bytes, bytes]], body: bytes) -> None:
         """Answer whole."""
         length = (b"content-length", b"%d" % len(body))
-        self.is_answered = True
+        self.is_answered = self.is_complete = True
         self.connection.sendall(self._answer_head(status, [*headers, length]) + body)
-        self.is_complete = True
 
     def begin(self, status: int, headers: Iterable[tuple[bytes, bytes]]) -> None:
         """Begin an answer of unknown length; the head goes with its first piece."""
@@ -159,8 +158,8 @@ class Program:
         """A piece of the answer, at once; b"" only as the last one."""
         head, self._head = self._head, b""
         chunk = b"%x\r\n%b\r\n" % (len(data), data) if data else b""
+        self.is_complete = last  # before it goes out: who has it all may hang up at once
         self.connection.sendall(head + chunk + (b"0\r\n\r\n" if last else b""))
-        self.is_complete = last
 
     def _answer_head(self, status: int, headers: list[tuple[bytes, bytes]]) -> bytes:
         if not self.stays:

@@ -38,7 +38,7 @@ def apply_attempt_scoring(_state: State, worker: WorkerState, event: ev.AttemptS
 def apply_call_started(_state: State, worker: WorkerState, event: ev.CallStarted) -> None:
     """A request went out. If a back-off came before it, that was ordered and is no stall."""
     at = event.at
-    if event.n > worker.calls:  # noqa: PLR1730 - see `enter`
+    if event.n > worker.calls:
         worker.calls = event.n
     worker.call_at = at
     worker.first_byte_at = 0.0
@@ -47,7 +47,7 @@ def apply_call_started(_state: State, worker: WorkerState, event: ev.CallStarted
         worker.backoff_until = 0.0
         progress(worker, at)
     worker.phase, worker.since_at = "wait", at
-    if at > worker.sign_at:  # noqa: PLR1730 - see `enter`
+    if at > worker.sign_at:
         worker.sign_at = at
 
 
@@ -56,7 +56,7 @@ def apply_first_byte(state: State, worker: WorkerState, event: ev.FirstByte) -> 
     at = event.at
     worker.first_byte_at = at
     worker.phase, worker.since_at = "stream", at
-    if at > worker.sign_at:  # noqa: PLR1730 - see `enter`
+    if at > worker.sign_at:
         worker.sign_at = at
     waits = state.endpoints[worker.endpoint_key].first_bytes
     waits.append((at, event.wait_s))
@@ -73,9 +73,9 @@ def apply_call_ended(state: State, worker: WorkerState, event: ev.CallEnded) -> 
         del latencies[0]
     at = event.at
     worker.phase, worker.since_at = "code", at
-    if at > worker.progress_at:  # noqa: PLR1730 - see `enter`
+    if at > worker.progress_at:
         worker.progress_at = at
-    if at > worker.sign_at:  # noqa: PLR1730 - see `enter`
+    if at > worker.sign_at:
         worker.sign_at = at
     totals, endpoint = state.totals, state.endpoints[worker.endpoint_key]
     totals.calls += 1
@@ -144,20 +144,20 @@ def apply_turn_started(_state: State, worker: WorkerState, event: ev.TurnStarted
     if event.max_turns:
         worker.max_turns = event.max_turns
     at = event.at
-    if at > worker.progress_at:  # noqa: PLR1730 - see `enter`
+    if at > worker.progress_at:
         worker.progress_at = at
-    if at > worker.sign_at:  # noqa: PLR1730 - see `enter`
+    if at > worker.sign_at:
         worker.sign_at = at
 
 
 def apply_turn_ended(_state: State, worker: WorkerState, event: ev.TurnEnded) -> None:
     """A turn done is progress."""
-    if event.turn > worker.turn:  # noqa: PLR1730 - see `enter`
+    if event.turn > worker.turn:
         worker.turn = event.turn
     at = event.at
-    if at > worker.progress_at:  # noqa: PLR1730 - see `enter`
+    if at > worker.progress_at:
         worker.progress_at = at
-    if at > worker.sign_at:  # noqa: PLR1730 - see `enter`
+    if at > worker.sign_at:
         worker.sign_at = at
 
 
@@ -166,7 +166,7 @@ def apply_tool_started(_state: State, worker: WorkerState, event: ev.ToolStarted
     at = event.at
     worker.tool, worker.tool_detail = event.tool, event.detail
     worker.phase, worker.since_at, worker.tool_at = "tool", at, at
-    if at > worker.sign_at:  # noqa: PLR1730 - see `enter`
+    if at > worker.sign_at:
         worker.sign_at = at
 
 
@@ -176,9 +176,9 @@ def apply_tool_ended(_state: State, worker: WorkerState, event: ev.ToolEnded) ->
     worker.tool_at = 0.0
     at = event.at
     worker.phase, worker.since_at = "code", at
-    if at > worker.progress_at:  # noqa: PLR1730 - see `enter`
+    if at > worker.progress_at:
         worker.progress_at = at
-    if at > worker.sign_at:  # noqa: PLR1730 - see `enter`
+    if at > worker.sign_at:
         worker.sign_at = at
 
 

@@ -34,7 +34,7 @@ def enter(worker: WorkerState, phase: Phase, at: float) -> None:
     """The worker does something else from now on: a sign of life."""
     worker.phase = phase
     worker.since_at = at
-    if at > worker.sign_at:  # noqa: PLR1730 - a call of max() costs as much as all the rest
+    if at > worker.sign_at:
         worker.sign_at = at
 
 
@@ -42,17 +42,17 @@ def go_on(worker: WorkerState, phase: Phase, at: float) -> None:
     """`enter` and `progress` at once: what the worker did is done, and the next thing begins."""
     worker.phase = phase
     worker.since_at = at
-    if at > worker.progress_at:  # noqa: PLR1730 - see `enter`
+    if at > worker.progress_at:
         worker.progress_at = at
-    if at > worker.sign_at:  # noqa: PLR1730 - see `enter`
+    if at > worker.sign_at:
         worker.sign_at = at
 
 
 def progress(worker: WorkerState, at: float) -> None:
     """The worker got on: content, or the end of a call, a turn or a tool."""
-    if at > worker.progress_at:  # noqa: PLR1730 - see `enter`
+    if at > worker.progress_at:
         worker.progress_at = at
-    if at > worker.sign_at:  # noqa: PLR1730 - see `enter`
+    if at > worker.sign_at:
         worker.sign_at = at
 
 

@@ -54,7 +54,7 @@ def test_300_kills_leave_no_socket_thread_or_descriptor(
     settle(server)
 
     wait_for(lambda: threading.active_count() <= threads)  # the last may just be accepted
-    assert descriptors() <= fds
+    wait_for(lambda: descriptors() <= fds)
     assert first.connections.sockets == 0
     assert first.permits.out == 0
     quantiles = statistics.quantiles(late_s, n=100)
