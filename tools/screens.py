@@ -104,10 +104,11 @@ async def _settled(app: PilotApp, pilot: Pilot[str], shot: Shot) -> None:
     last = ""
     while time.monotonic() < until:
         await pilot.pause(0.05)
+        read_whole = _read_whole(app)  # before the frame that is to show it
         app.frame()
         await pilot.pause()
         now = app.export_screenshot(simplify=True)
-        if now == last and _read_whole(app) and _has(now, shot.waits_for):
+        if now == last and read_whole and _has(now, shot.waits_for):
             return
         last = now
     raise TimeoutError(f"{shot.name}: {shot.waits_for!r} did not come to the screen")
