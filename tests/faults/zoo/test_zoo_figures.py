@@ -22,8 +22,10 @@ KILLS = 1000
 WARM = 200
 """Until then pools and caches fill: what is there afterwards may not become more."""
 MEASURED_EVERY = 50
+ONCE = 1
+"""Arrow starts a thread of its pool when a merge first has work for it, and keeps that."""
 GROWN_BYTES = {"host": 3 * 1024 * 1024, "engine": 12 * 1024 * 1024}
-"""Over all kills after the warm-up, by their trend. Measured: 0.2 and 3 to 7 MB. What grows in the
+"""Over all kills after the warm-up, by their trend. Measured: 0.2 and 3 to 10 MB. What grows in the
 engine is Arrow's share: it writes a part for nearly every row of this test and merges each 64."""
 LOAD = 4.0
 """The targets are for an idle machine; a test that shares two cores allows this much more."""
@@ -135,7 +137,7 @@ def test_a_thousand_kills_leave_no_thread_no_descriptor_and_no_memory(project: P
         report(f"{name}: {found[0]} after {WARM}, {found[-1]} after {KILLS}; trend {grown:+.0f} B")
         early, late = found[: len(found) // 2], found[len(found) // 2 :]
         # the least of each half: what is there for a moment goes again, what leaked never does
-        assert min(size.threads for size in late) <= min(size.threads for size in early)
+        assert min(size.threads for size in late) <= min(size.threads for size in early) + ONCE
         assert min(size.fds for size in late) <= min(size.fds for size in early)
         assert grown < GROWN_BYTES[name]
     assert took[len(took) // 2] < 0.005 * LOAD
