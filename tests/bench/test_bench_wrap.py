@@ -1,8 +1,10 @@
-"""What the proxy costs a wrapped script: CPU of the runner for each call, and added latency.
+"""What the proxy costs a program: CPU of the runner for each call, and added latency.
 
-The script itself does both sides in turn, straight to the endpoint and through the proxy, so noise
-of the machine meets both alike. It waits for its orders on stdin, so that nothing but calls is
-measured: CPU is that of engine, zygote and host between two answers, the endpoint's is not in it.
+The program is a wrapped script, each of whose calls is an attempt with a row, or that of a command
+executor, all of whose calls are one attempt's. It does both sides in turn, straight to the endpoint
+and through the proxy, so noise of the machine meets both alike. It waits for its orders on a named
+pipe, so that nothing but calls is measured: CPU is that of engine, zygote and host between two
+answers, the endpoint's is not in it.
 """
 
 import json
@@ -15,7 +17,8 @@ from typing import NamedTuple
 
 import psutil
 import pytest
-from support.running import PACKAGE, Watched, wait_for
+from bench.figures import LONG
+from support.running import PACKAGE, Project, Watched, wait_for
 
 from runner.rehearse import Rehearsal, Script
 from runner.runs import engine_alive
@@ -56,11 +59,14 @@ def lane(work):
     return took
 
 
-for line in sys.stdin:
+orders = open(sys.argv[2])
+answers = open(sys.argv[3], "w")
+for line in orders:
     door, lanes, calls, stream = json.loads(line)
     with ThreadPoolExecutor(lanes) as pool:
         took = sum(pool.map(lane, [(door, calls, stream)] * lanes), [])
-    print(json.dumps(took), flush=True)
+    print(json.dumps(took), file=answers, flush=True)
+print(json.dumps({"outcome": "passed", "score": 1}))
 """
 
 
@@ -82,16 +88,48 @@ LOADS = [
 ]
 
 
-class Wrapped:
-    """``pilot-tui wrap`` around the script, which does what it is told."""
+class Program:
+    """`SCRIPT` at work in a run, which does what it is told."""
 
     def __init__(self, folder: Path, server: Rehearsal) -> None:
         (folder / "bench.py").write_text(SCRIPT)
-        self.process = subprocess.Popen(
-            [
-                *(sys.executable, "-m", "tui", "wrap", "--run-id", "w", "--"),
-                *(sys.executable, "bench.py", server.base_url),
-            ],
+        pipes = [folder / name for name in ("orders", "answers")]
+        for pipe in pipes:
+            os.mkfifo(pipe)
+        command = (sys.executable, "bench.py", server.base_url, *map(str, pipes))
+        self.run = self.start(folder, server, command)
+        self._orders, self._answers = pipes[0].open("w"), pipes[1].open()
+
+    def start(self, folder: Path, server: Rehearsal, command: tuple[str, ...]) -> Watched:
+        """Have it started."""
+        raise NotImplementedError
+
+    def do(self, door: str, load: Load) -> list[float]:
+        """Seconds of each call."""
+        order = json.dumps([door, load.lanes, load.calls, load.stream])
+        self._orders.write(order + "\n")
+        self._orders.flush()
+        took: list[float] = json.loads(self._answers.readline())
+        return took
+
+    def tree(self) -> tuple[psutil.Process, list[psutil.Process]]:
+        """The engine, and what it has started for us: zygote and host."""
+        engine = psutil.Process(self.run.state().engine_pid)
+        ours = [one for one in engine.children(recursive=True) if "bench.py" not in one.cmdline()]
+        return engine, ours
+
+    def close(self) -> None:
+        self._orders.close()
+        wait_for(lambda: not engine_alive(self.run.dir))
+        self._answers.close()
+
+
+class Wrapped(Program):
+    """As ``pilot-tui wrap`` runs it."""
+
+    def start(self, folder: Path, server: Rehearsal, command: tuple[str, ...]) -> Watched:
+        self._launcher = subprocess.Popen(
+            [sys.executable, "-m", "tui", "wrap", "--run-id", "w", "--", *command],
             cwd=folder,
             env={
                 **os.environ,
@@ -99,32 +137,29 @@ class Wrapped:
                 "OPENAI_BASE_URL": server.base_url,
                 "OPENAI_API_KEY": "a-real-key",
             },
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
-            text=True,
         )
-        self.run = Watched(folder / "runs" / "w")
-
-    def do(self, door: str, load: Load) -> list[float]:
-        """Seconds of each call."""
-        process = self.process
-        assert process.stdin is not None
-        assert process.stdout is not None
-        order = json.dumps([door, load.lanes, load.calls, load.stream])
-        process.stdin.write(order + "\n")
-        process.stdin.flush()
-        took: list[float] = json.loads(process.stdout.readline())
-        return took
-
-    def tree(self) -> tuple[psutil.Process, list[psutil.Process]]:
-        """The engine, and what it has started: zygote and host."""
-        engine = psutil.Process(self.run.state().engine_pid)
-        return engine, engine.children(recursive=True)
+        return Watched(folder / "runs" / "w")
 
     def close(self) -> None:
-        self.process.communicate(timeout=30)
-        wait_for(lambda: not engine_alive(self.run.dir))
+        super().close()
+        self._launcher.wait(30)
+
+
+class Commanded(Program):
+    """As the only task of a command executor."""
+
+    def start(self, folder: Path, server: Rehearsal, command: tuple[str, ...]) -> Watched:
+        project = Project(folder)
+        plan = project.write(
+            tasks=1, workers=1, limits=f"{LONG}\nturns = 100000", base_url=server.base_url
+        )
+        text = plan.read_text()
+        text = text.replace('executor = "python"', 'executor = "command"')
+        text = text.replace('entry = "agent:run"', f"argv = {json.dumps(command)}")
+        plan.write_text(text)
+        return project.launch(plan)
 
 
 def cpu_s(processes: list[psutil.Process]) -> float:
@@ -133,9 +168,10 @@ def cpu_s(processes: list[psutil.Process]) -> float:
 
 
 @pytest.mark.parametrize("load", LOADS, ids=lambda load: load.name.replace(" ", "-"))
-def test_what_the_proxy_costs_a_call(tmp_path: Path, load: Load) -> None:
+@pytest.mark.parametrize("kind", [Wrapped, Commanded], ids=["wrap", "command"])
+def test_what_the_proxy_costs_a_call(tmp_path: Path, kind: type[Program], load: Load) -> None:
     with Rehearsal.start(Script(default=f"ok,latency={load.latency_s}")) as server:
-        one = Wrapped(tmp_path, server)
+        one = kind(tmp_path, server)
         one.do("proxy", load)  # everything is warm, and the engine there
         engine, others = one.tree()
         took: dict[str, list[float]] = {"direct": [], "proxy": []}
@@ -151,7 +187,8 @@ def test_what_the_proxy_costs_a_call(tmp_path: Path, load: Load) -> None:
     direct, proxy = (statistics.median(took[door]) * 1e3 for door in ("direct", "proxy"))
     engine_ms, host_ms = (cost[part] / calls * 1e3 for part in ("engine", "host"))
     sys.stdout.write(
-        f"\n{load.name:28} runner's CPU {engine_ms + host_ms:.2f} ms a call"
+        f"\n{kind.__name__.lower():9} {load.name:28}"
+        f" runner's CPU {engine_ms + host_ms:.2f} ms a call"
         f" (host {host_ms:.2f}, engine {engine_ms:.2f}; target {CPU_TARGET_MS})"
         f"   p50 {direct:.2f} -> {proxy:.2f} ms: {proxy - direct:+.2f}"
         f" (target {ADDED_TARGET_MS})\n"
