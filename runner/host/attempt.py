@@ -108,13 +108,13 @@ class Attempt:
         with self.gate.shut_for_block():
             self.send_shut(message)
 
-    def send_shut(self, *messages: Message) -> None:
+    def send_shut(self, *told: Message) -> None:
         """`send` where the gate is shut. Several go as one, as soon as the first of them must."""
         if self.owned:
-            now = type(messages[0]) not in self.patient
-            self._outbox.put(self.scope, *messages, now=now)
+            now = type(told[0]) not in self.patient
+            self._outbox.put(self.scope, *told, now=now)
         else:
-            for message in messages:
+            for message in told:
                 self.late(type(message).__name__)
 
     def late(self, what: str) -> None:

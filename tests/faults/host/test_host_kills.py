@@ -5,7 +5,6 @@ import time
 import psutil
 import pytest
 from support.running import wait_for
-from support.storing import eventually
 
 from runner.core import messages as m
 from runner.core import zygote_wire as z
@@ -201,7 +200,7 @@ def test_no_thread_descriptor_or_process_is_left_by_200_kills(start):
     wait_for(lambda: host.threads() <= threads and host.fds() <= fds)  # the last one's go yet
     took.sort()
     p50, p99 = took[110], took[-3]
-    assert p50 < 0.05, (p50, p99)
+    assert p50 < 0.01, (p50, p99)
     assert p99 < 0.1, (p50, p99)
 
 
@@ -218,7 +217,7 @@ def test_twenty_kills_at_once_leave_no_thread(start):
         for name in names:
             assert host.wait(m.Ended, attempt_id=name).cause == "killed:user"
     # A worker says that its attempt has ended a moment before it waits for the next one.
-    eventually(lambda: host.threads() <= threads)
+    wait_for(lambda: host.threads() <= threads)
 
 
 def test_process_isolation_kills(start):
