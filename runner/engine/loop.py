@@ -26,7 +26,7 @@ from runner.engine.autopsy import Finding
 from runner.engine.commands import Commands
 from runner.engine.control import ControlServer
 from runner.engine.dispatcher import Dispatcher
-from runner.engine.hosts import HostLink, LocalHosts
+from runner.engine.hosts import HostLink, LocalHosts, Rests
 from runner.engine.inbox import Inbox
 from runner.engine.journal import Journal
 from runner.engine.notify import Notifier
@@ -86,6 +86,7 @@ class Loop:
         self._wake = wake
         self._findings = findings
         self._watched: dict[int, tuple[HostLink, int]] = {}
+        self._rests = Rests()
         self._zygote: socket.socket | None = None
         self._pulse_at = 0.0
         self._tick_at = 0.0
@@ -114,7 +115,7 @@ class Loop:
         clock = self._journal.axis.monotonic
         last = clock()
         while not self._steering.over:
-            ready = self._selector.select(TICK_S)
+            ready = self._selector.select(self._rests.patience(last, TICK_S))
             now = clock()
             if now - last > LAG_S + TICK_S:
                 self._lagged(now - last, now)
@@ -122,6 +123,7 @@ class Loop:
             for key, _ in ready:
                 act: Ready = key.data
                 act(now)
+            self._end_rests(now)
             self._step(now)
             self._journal.flush()
 
@@ -166,9 +168,7 @@ class Loop:
     def _watch(self, host: int, link: HostLink) -> None:
         known = self._watched.get(host)
         if known is None:
-            self._selector.register(
-                link.sock_fd, selectors.EVENT_READ, partial(self._read_host, link)
-            )
+            self._listen(link)
             self._watched[host] = (link, -1)
         elif known[1] < 0 <= link.pidfd:
             self._selector.register(
@@ -189,15 +189,42 @@ class Loop:
             with contextlib.suppress(KeyError, ValueError):
                 self._selector.unregister(sock)
 
-    def _read_host(self, link: HostLink, now: float) -> None:
+    def _on_host(self, link: HostLink, now: float) -> None:
+        self._read_host(link, now)
+        plan = self._journal.state.plan
+        if plan is not None and plan.is_wrap:
+            self._unregister(link.sock_fd)
+            self._rests.begin(link, now)
+
+    def _end_rests(self, now: float) -> None:
+        """Read who has rested enough; who is silent, or was sent an order, is listened to again."""
+        for link in self._rests.over(now):
+            was_asked = link.is_asked
+            if self._supervisor.links.get(link.host) is not link:
+                self._rests.end(link)
+            elif self._read_host(link, now) and not was_asked:
+                self._rests.begin(link, now)
+            else:
+                self._rests.end(link)
+                self._listen(link)
+
+    def _listen(self, link: HostLink) -> None:
+        act = partial(self._on_host, link)
+        self._selector.register(link.sock_fd, selectors.EVENT_READ, act)
+
+    def _read_host(self, link: HostLink, now: float) -> bool:
+        """Take what it says; whether it said anything."""
         if link.host not in self._supervisor.links:
-            return
+            return False
         try:
-            for message in link.receive(now):
+            found = link.receive(now)
+            for message in found:
                 self._inbox.take(link, message)
         except GarbledFrameError as error:
             self._journal.emit(ev.HostOverloaded(host=link.host, why=str(error)))
             link.kill(f"sent garbage: {error}")
+            return False
+        return bool(found)
 
     def _woken(self, _now: float) -> None:
         """A writer's notice or an autopsy's finding waits."""

@@ -123,6 +123,14 @@ class Attempt:
         if self._late[what] == 1:
             self._outbox.post(messages.Dropped(time.monotonic(), self.id, what))
 
+    def forget(self) -> None:
+        """Let go of what knows it in turn: it then ends with its last user, not with a collection.
+
+        At twenty wrapped calls at a time collections were a twelfth of a host's CPU.
+        """
+        self.session = None
+        self.clients = []
+
     def left(self, what: str) -> None:
         """The thread of an abandoned attempt came back after all, with ``what``."""
         self.has_left = True
@@ -132,8 +140,9 @@ class Attempt:
     def set_limits(self, limits: Limits) -> None:
         """New limits for an attempt that is under way: clocks that run take them at once."""
         self.limits = limits
-        if self.session is not None:
-            self.session.limits = limits
+        session = self.session  # which may be forgotten meanwhile
+        if session is not None:
+            session.limits = limits
         for name in ("prepare", "attempt", "score"):
             self.scope.set_limit(name, getattr(limits, name))
 

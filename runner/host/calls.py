@@ -9,9 +9,10 @@ import random
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 from urllib.parse import quote
 
+import httpcore2
 import httpx2
 import msgspec
 
@@ -20,7 +21,7 @@ from runner.host import retry
 from runner.host.answers import kind_of_error
 from runner.host.apikey import ApiKey
 from runner.host.callclock import CallClock, CallTimeout
-from runner.host.plain import Headers, Outgoing
+from runner.host.plain import Headers, Outgoing, target_of
 from runner.host.recording import BackOff, CallEnd, Permits, Recorder
 from runner.host.scope import Aborted, Scope
 from runner.host.signs import ProgressScan, UsageScan
@@ -61,16 +62,16 @@ class Session:
     spent_s: float = 0.0
     calls: int = 0
     _rng: random.Random | None = None
-    _base: httpx2.URL = field(init=False)
+    _base: "_Base" = field(init=False)
     _unfinished: "set[Tries]" = field(init=False)
 
     def __post_init__(self) -> None:
-        self._base = _parsed(self.endpoint.base_url)
+        self._base = _base_of(self.endpoint.base_url)
         self._unfinished = set()
 
     def begin(self, request: Outgoing) -> "Tries":
         """A new call; the recorder learns of it when a permit let its first try go."""
-        to_model = self.is_endpoint(request.url)
+        to_model = self.is_endpoint(request.target)
         asked = _read(request.body) if to_model else _Asked()
         self.calls += to_model
         n = self.calls if to_model else 0
@@ -93,17 +94,16 @@ class Session:
         """A call has ended."""
         self._unfinished.discard(tries)
 
-    def is_endpoint(self, url: httpx2.URL) -> bool:
-        """Whether this URL belongs to the endpoint: the key goes nowhere else."""
+    def is_endpoint(self, target: httpcore2.URL) -> bool:
+        """Whether this address belongs to the endpoint: the key goes nowhere else.
+
+        A path is compared as it is sent: one that writes the endpoint's otherwise gets no key.
+        """
         base = self._base
-        if (url.raw_scheme, url.raw_host, _port(url)) != (
-            base.raw_scheme,
-            base.raw_host,
-            _port(base),
-        ):
+        if (target.scheme, target.host, _port(target)) != base.origin:
             return False
-        prefix = base.path.rstrip("/")
-        return url.path == prefix or url.path.startswith(prefix + "/")
+        path = target.target.partition(b"?")[0]
+        return path == base.path or path.startswith(base.path + b"/")
 
     def headers(self, request: Outgoing, tries: "Tries") -> Headers:
         """The headers as they leave: with the key, and without compression.
@@ -159,13 +159,10 @@ class Tries:
         session = self.session
         if self.n:
             session.recorder.call_started(self.n, self._model, self.streamed)
-        self.clock = CallClock(session.scope, session.limits, self.streamed, self._first_byte)
+        told = functools.partial(session.recorder.first_byte, self.n) if self.n else None
+        self.clock = CallClock(session.scope, session.limits, self.streamed, told)
         self._usage = UsageScan()
         return self.clock
-
-    def _first_byte(self, wait_s: float) -> None:
-        if self.n:
-            self.session.recorder.first_byte(self.n, wait_s)
 
     def body_begins(self, sse: bool) -> None:
         """Headers are here; `sse` says how to read what follows."""
@@ -347,11 +344,20 @@ def _read(body: bytes | None) -> _Asked:
         return _Asked()  # not JSON (an upload, a GET): bound by `call`
 
 
+class _Base(NamedTuple):
+    """An endpoint's address: scheme, host and port, and how all of its paths begin."""
+
+    origin: tuple[bytes, bytes, int]
+    path: bytes
+
+
 @functools.lru_cache(maxsize=64)
-def _parsed(url: str) -> httpx2.URL:
-    """An endpoint's address; to parse it for each attempt was a twentieth of a proxied call."""
-    return httpx2.URL(url)
+def _base_of(url: str) -> _Base:
+    """Parsed once: for each attempt anew it was a twentieth of a proxied call."""
+    target = target_of(httpx2.URL(url))
+    path = target.target.partition(b"?")[0].rstrip(b"/")
+    return _Base((target.scheme, target.host, _port(target)), path)
 
 
-def _port(url: httpx2.URL) -> int:
-    return url.port or (443 if url.raw_scheme == b"https" else 80)
+def _port(target: httpcore2.URL) -> int:
+    return target.port or (443 if target.scheme == b"https" else 80)

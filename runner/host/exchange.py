@@ -220,11 +220,11 @@ class Exchange:
             if wait_s is not None:
                 return wait_s
             tries.end(f"status:{raw.status}", raw.status)
-            return Answer(raw.status, raw.headers, httpx2.ByteStream(text), extensions)
+            return Answer(raw.status, raw.headers, text, extensions)
         if tries.n and is_json(kind):
             text = yield from body.read()
             tries.end("ok", raw.status)
-            return Answer(raw.status, raw.headers, httpx2.ByteStream(text), extensions)
+            return Answer(raw.status, raw.headers, text, extensions)
         if tries.n and sse:
             yield from body.read_to_content()
         body.hand_over(self.open)

@@ -53,13 +53,14 @@ class Gate:
             _raise_in(self.ident, Interrupted)
             return True
 
-    def shut_for_block(self) -> "_Block":
+    def shut_for_block(self) -> "_Block | _Shut":
         """``with gate.shut_for_block():`` keeps interruptions out of our own code.
 
         Every entry from executor code takes it before it touches a lock that others need: an
         interruption between a lock's taking and its ``with`` would leave it taken for ever.
         """
-        return _Block(self)
+        # Shut, it cannot be opened for the caller by anybody else.
+        return _Block(self) if self.ident else _SHUT
 
 
 class _Block:
@@ -85,6 +86,21 @@ class _Block:
     ) -> None:
         if self._reopen:
             self._gate.open()
+
+
+class _Shut:
+    """The block of a gate that is shut already."""
+
+    __slots__ = ()
+
+    def __enter__(self) -> None:
+        return
+
+    def __exit__(self, *exception: object) -> None:
+        return
+
+
+_SHUT = _Shut()
 
 
 class _Withdrawn(BaseException):

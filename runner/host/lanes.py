@@ -15,7 +15,7 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 import httpx2
 import msgspec
@@ -34,6 +34,7 @@ from runner.host.proxy_http import Program, Request, Server
 from runner.host.python import Executor
 from runner.host.scope import Aborted, Scope
 from runner.host.transport import GuardTransport
+from runner.host.verdict import Verdict
 
 CLIENT_GONE: Final = "error:ClientGone"
 _LOOK_S: Final = 0.25
@@ -174,7 +175,7 @@ class Lanes:
         found = next(azure, None) if path.startswith(_AZURE) else None
         return found or self._plan.endpoints[0]
 
-    def _run(self, task: Task, _ctx: Ctx) -> dict[str, Any]:
+    def _run(self, task: Task, _ctx: Ctx) -> Verdict:
         carried = self._requests[task.task_id.removeprefix("call-")]
         with carried.attempt.gate.shut_for_block():  # all that runs here is ours, and obeys
             return carried.answer()
@@ -213,7 +214,7 @@ class _Carried(NamedTuple):
     program: Program
     request: Request
 
-    def answer(self) -> dict[str, Any]:
+    def answer(self) -> Verdict:
         """Pass the endpoint's answer on. An error status is the attempt's error too.
 
         What ended without an answer is refused in the endpoint's stead: an SDK may ask again, but
@@ -240,7 +241,8 @@ class _Carried(NamedTuple):
             response = answer.response()
             response.request = httpx2.Request(request.method, attempt.endpoint.base_url)
             response.raise_for_status()
-        return {"outcome": "passed", "score": 1.0, "status": answer.status}
+        extra = f'{{"status":{answer.status}}}'
+        return Verdict("passed", measured={"score": 1.0, "extra": extra})
 
 
 def has_hung_up(connection: socket.socket) -> bool:

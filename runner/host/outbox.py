@@ -9,6 +9,8 @@ import os
 import socket
 import threading
 from collections import deque
+from collections.abc import Generator
+from contextlib import contextmanager
 from typing import Final
 
 import msgspec
@@ -37,6 +39,8 @@ class Outbox:
         """Whether a thread sends; what others add meanwhile goes by it, and none waits for it."""
         self._is_blocked = False
         """Whether that is the writer, because the kernel took no more."""
+        self._waiting = 0
+        """How many wait for the backlog to shrink."""
         self._is_cut = False
         threading.Thread(target=self._write, name="outbox", daemon=True).start()
 
@@ -51,17 +55,19 @@ class Outbox:
         Those that need not leave now go with the next that does, at the latest with a beat.
         """
         if self._backlog_bytes > FULL_BYTES:
-            scope.wait_for(self._changed, lambda: self._backlog_bytes <= FULL_BYTES)
+            with self._one_more_waits():
+                scope.wait_for(self._changed, lambda: self._backlog_bytes <= FULL_BYTES)
         self.post(*messages, now=now)
 
     def post(self, *messages: Message, now: bool = True) -> None:
         """Send messages without waiting: for what is few by nature and must not be held up."""
         if self._is_cut:
             return
-        frames = [self._frame(message) for message in messages]
+        data = self._framed(messages)
         with self._lock:
-            self._frames += frames
-            self._backlog_bytes += sum(map(len, frames))
+            if data:
+                self._frames.append(data)
+                self._backlog_bytes += len(data)
             if self._is_sending or not (now or self._backlog_bytes > SEND_BYTES):
                 return
             self._is_sending = True
@@ -70,9 +76,10 @@ class Outbox:
 
     def flush(self, timeout_s: float) -> bool:
         """Wait until everything was handed to the kernel; False if ``timeout_s`` was too short."""
-        self.post()
-        with self._changed:
-            return self._changed.wait_for(lambda: self._backlog_bytes == 0, timeout_s)
+        with self._one_more_waits():
+            self.post()
+            with self._changed:
+                return self._changed.wait_for(lambda: self._backlog_bytes == 0, timeout_s)
 
     def cut(self) -> None:
         """In a fork, which has no writer and perhaps a lock that nobody will release: say nothing.
@@ -83,13 +90,24 @@ class Outbox:
         self._backlog_bytes = 0
         self._connection.close()
 
-    def _frame(self, message: Message) -> bytearray:
+    @contextmanager
+    def _one_more_waits(self) -> Generator[None]:
+        with self._lock:
+            self._waiting += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._waiting -= 1
+
+    def _framed(self, messages: tuple[Message, ...]) -> bytearray:
         """Every text leaves by here, so that a key is caught here, whatever brought it in."""
-        data = frame(message)
-        if not self._secrets.inside(data):
-            return data
+        data = frame(*messages)
+        return frame(*map(self._masked, messages)) if self._secrets.inside(data) else data
+
+    def _masked(self, message: Message) -> Message:
         plain = msgspec.to_builtins(message, builtin_types=(bytes,))
-        return frame(msgspec.convert(self._secrets.mask_all(plain), type(message)))
+        return msgspec.convert(self._secrets.mask_all(plain), type(message))
 
     def _send(self, chunk: bytes) -> None:
         """Send all that the kernel takes at once, ``chunk`` first; the rest is the writer's."""
@@ -120,9 +138,8 @@ class Outbox:
                 except OSError:
                     os._exit(0)
                 with self._lock:
-                    was_full = self._backlog_bytes > FULL_BYTES
                     self._backlog_bytes -= len(chunk)
-                    if was_full and self._backlog_bytes <= FULL_BYTES:
+                    if self._waiting:
                         self._changed.notify_all()
                     chunk = self._next()
 
@@ -133,7 +150,8 @@ class Outbox:
         """
         if not self._frames:
             self._is_sending = self._is_blocked = False
-            self._changed.notify_all()
+            if self._waiting:
+                self._changed.notify_all()
             return b""
         frames = [self._frames.popleft()]
         size = len(frames[0])

@@ -68,6 +68,7 @@ class Shared:
         self.shares.give_back_all(attempt.scope)
         connections, clean = attempt.connections, attempt.is_tidy and not attempt.scope.cancelled
         attempt.scope.close()
+        attempt.forget()
         if connections is None:
             return
         if clean:

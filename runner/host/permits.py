@@ -68,14 +68,13 @@ class _Share:
 
     def give_back(self, permit: Permit) -> None:
         with self._lock:
-            if self._held.pop(permit, self) is not self:
+            if self._held.pop(permit, self) is not self and self._in_flight >= 0:
                 self.changed.notify_all()
 
     def give_back_all(self, scope: Scope) -> None:
         with self._lock:
-            left = {permit: held for permit, held in self._held.items() if held is not scope}
-            if len(left) != len(self._held):
-                self._held = left
+            if scope in self._held.values():
+                self._held = {one: held for one, held in self._held.items() if held is not scope}
                 self.changed.notify_all()
 
 

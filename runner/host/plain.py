@@ -30,7 +30,7 @@ class Outgoing(NamedTuple):
 
 
 class Answer(NamedTuple):
-    """A response whose head is here. ``stream`` is a `ByteStream` if its body is here too."""
+    """A response whose head is here. ``stream`` is bytes if its body is here too."""
 
     status: int
     headers: Headers
@@ -39,8 +39,12 @@ class Answer(NamedTuple):
 
     def response(self) -> httpx2.Response:
         """The same for an SDK."""
+        stream = self.stream
         return httpx2.Response(
-            self.status, headers=self.headers, stream=self.stream, extensions=self.extensions
+            self.status,
+            headers=self.headers,
+            stream=httpx2.ByteStream(stream) if isinstance(stream, bytes) else stream,
+            extensions=self.extensions,
         )
 
 

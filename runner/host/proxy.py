@@ -32,9 +32,7 @@ _LINK: Final = frozenset(
     | {b"upgrade", b"content-length"}
 )
 """Headers about one connection: theirs is not ours (RFC 9110, 7.6.1)."""
-_OURS: Final = frozenset(name.decode() for name in _LINK) | {
-    *("host", "authorization", "api-key", "accept-encoding", "expect")
-}
+_OURS: Final = _LINK | {b"host", b"authorization", b"api-key", b"accept-encoding", b"expect"}
 """Headers of a request that we set ourselves."""
 _KEY: Final = b"authorization", f"Bearer {PLACEHOLDER_KEY}".encode()
 _KEYS: Final = {"azure": (b"api-key", PLACEHOLDER_KEY.encode())}
@@ -75,17 +73,12 @@ def relay(
 def _outgoing(request: Request, endpoint: Endpoint) -> Outgoing:
     url, target = _address(endpoint.base_url, request.path.removeprefix(PREFIX))
     headers = [(b"host", url.netloc)]
-    headers += [
-        (name.encode("latin-1"), value.encode("latin-1"))
-        for name, value in request.headers.items()
-        if name not in _OURS
-    ]
+    headers += [item for item in request.headers.items() if item[0] not in _OURS]
     headers.append(_KEYS.get(endpoint.kind, _KEY))
     body = request.body
     if body or request.method in _BODIED:
         headers.append((b"content-length", b"%d" % len(body)))
-    stream = httpx2.ByteStream(body)
-    return Outgoing(request.method.upper(), url, target, headers, stream, body, {})
+    return Outgoing(request.method.upper(), url, target, headers, (body,), body, {})
 
 
 @functools.lru_cache(maxsize=256)
@@ -105,8 +98,8 @@ def _pass_on(program: Program, answer: Answer, *, final: bool) -> None:
     if final:
         headers.append((_SHOULD_RETRY, b"false"))
     stream = answer.stream
-    if isinstance(stream, httpx2.ByteStream):
-        program.answer(answer.status, headers, b"".join(stream))
+    if isinstance(stream, bytes):
+        program.answer(answer.status, headers, stream)
         return
     assert isinstance(stream, SyncBody)
     is_at_end = answer.extensions.get(AT_END, lambda: False)

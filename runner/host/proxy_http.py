@@ -1,7 +1,8 @@
 """HTTP/1.1 as the proxy speaks it to programs: requests in, answers out, one send for each piece.
 
 Apart from the proxy because nothing here knows an attempt. The standard library's server parses
-headers as e-mail, which alone costs more than a proxied call may.
+headers as e-mail, which alone costs more than a proxied call may; llhttp leaves the body of a
+request that offers another protocol unread, and Java's client offers HTTP/2 with each.
 """
 
 import http
@@ -28,14 +29,14 @@ class Request(NamedTuple):
 
     method: str
     path: str
-    headers: dict[str, str]
+    headers: dict[bytes, bytes]
     body: bytes
 
     @property
     def token(self) -> str:
         """What the program believes to be its key, in OpenAI's header or Azure's."""
-        bearer = self.headers.get("authorization", "").removeprefix("Bearer ")
-        return self.headers.get("api-key", bearer)
+        bearer = self.headers.get(b"authorization", b"").removeprefix(b"Bearer ")
+        return self.headers.get(b"api-key", bearer).decode("latin-1")
 
 
 class BadRequest(Exception):
@@ -78,17 +79,17 @@ class Program:
             data += more
         self._rest = data[end + 4 :]
         method, path, headers = _parse_head(data[:end])
-        self.stays = "close" not in headers.get("connection", "").lower()
+        self.stays = b"close" not in headers.get(b"connection", b"").lower()
         return Request(method, path, headers, self._body(headers))
 
-    def _body(self, headers: dict[str, str]) -> bytes:
-        is_chunked = "transfer-encoding" in headers
-        length = headers.get("content-length", "0")
-        if not length.isdecimal():
+    def _body(self, headers: dict[bytes, bytes]) -> bytes:
+        is_chunked = b"transfer-encoding" in headers
+        length = headers.get(b"content-length", b"0")
+        if not length.isdigit():
             raise BadRequest(400, "content-length is no number")
         if int(length) > MAX_BODY_BYTES:
             raise BadRequest(413, f"a body may have {MAX_BODY_BYTES} bytes")
-        if headers.get("expect", "").lower() == "100-continue" and not self._rest:
+        if headers.get(b"expect", b"").lower() == b"100-continue" and not self._rest:
             self.connection.sendall(b"HTTP/1.1 100 Continue\r\n\r\n")
         return self._chunked_body() if is_chunked else self._sized_body(int(length))
 
@@ -178,21 +179,21 @@ class Program:
         self.answer(status, headers, msgspec.json.encode(error))
 
 
-def _parse_head(head: bytes) -> tuple[str, str, dict[str, str]]:
-    """Method, path and headers; bytes are taken for Latin-1, as HTTP has it."""
-    first, *lines = head.decode("latin-1").split("\r\n")
-    words = first.split(" ")
+def _parse_head(head: bytes) -> tuple[str, str, dict[bytes, bytes]]:
+    """Method, path and headers."""
+    first, *lines = head.split(b"\r\n")
+    words = first.decode("latin-1").split(" ")
     if len(words) != 3 or not words[2].startswith("HTTP/1.") or not words[1].startswith("/"):
         raise BadRequest(400, "no request line of HTTP/1.1")
-    headers: dict[str, str] = {}
+    headers: dict[bytes, bytes] = {}
     for line in lines:
-        name, colon, value = line.partition(":")
+        name, colon, value = line.partition(b":")
         # A lone line end inside a value would be two headers to the endpoint.
-        if not colon or not name or "\n" in line or "\r" in line or "\0" in line:
+        if not colon or not name or b"\n" in line or b"\r" in line or b"\0" in line:
             raise BadRequest(400, "no header line")
         headers[name.lower()] = value.strip()
     if words[2] == "HTTP/1.0":
-        headers.setdefault("connection", "close")
+        headers.setdefault(b"connection", b"close")
     return words[0], words[1], headers
 
 

@@ -90,6 +90,28 @@ class _Phase:
         self._scope.enter(self._before)
 
 
+class _OnCancel:
+    """A callback for the length of a `with` block; see `Scope.on_cancel`."""
+
+    __slots__ = ("_callback", "_scope")
+
+    def __init__(self, scope: "Scope", callback: Callable[[], None]) -> None:
+        self._scope = scope
+        self._callback = callback
+
+    def __enter__(self) -> None:
+        if self._scope.add_callback(self, self._callback):
+            self._callback()
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._scope.drop_callback(self)
+
+
 class Scope:
     """Limits, cancellation and pulse of one attempt.
 
@@ -145,22 +167,22 @@ class Scope:
         """Whether a reason is set."""
         return self.reason is not None
 
-    @contextlib.contextmanager
-    def on_cancel(self, callback: Callable[[], None]) -> Generator[None]:
-        """Call `callback` if the scope is cancelled inside the block (or was before it).
+    def on_cancel(self, callback: Callable[[], None]) -> _OnCancel:
+        """`with scope.on_cancel(callback):` calls it if the scope is cancelled in there, or was.
 
         It runs in the thread that cancels: it may only wake something up, and must not raise.
         """
-        key = object()
+        return _OnCancel(self, callback)
+
+    def add_callback(self, key: object, callback: Callable[[], None]) -> bool:
+        """Have it called when the scope is cancelled; True if that has happened already."""
         with self._lock:
             self._callbacks[key] = callback
-            already = self.reason is not None
-        try:
-            if already:
-                callback()
-            yield
-        finally:
-            self._callbacks.pop(key, None)
+            return self.reason is not None
+
+    def drop_callback(self, key: object) -> None:
+        """Undo `add_callback`; any number of times."""
+        self._callbacks.pop(key, None)
 
     def at_close(self, callback: Callable[[], None]) -> None:
         """Call back when the scope is closed; it must neither wait nor raise."""

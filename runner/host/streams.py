@@ -26,7 +26,7 @@ _READ_BYTES: Final = 65536
 _IN_PROGRESS: Final = {0, errno.EINPROGRESS, errno.EALREADY, errno.EWOULDBLOCK}
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Need:
     """A descriptor that must become ready (`mask`), or a name that must be looked up.
 
@@ -71,6 +71,8 @@ class TcpWire(Wire):
         self._owner = owner
         owner.add(self)
         self._sock.setblocking(False)
+        self._has_asked = False
+        """Whether the last thing done was to send: then the answer cannot be here yet."""
 
     def connect(self, address: Any, share: float | None) -> Steps[None]:
         """Connect, within `share` seconds."""
@@ -84,6 +86,9 @@ class TcpWire(Wire):
 
     def pull(self, max_bytes: int) -> Steps[bytes]:
         """Bytes as they come, b"" at the end."""
+        if self._has_asked:
+            self._has_asked = False
+            yield Need(self._sock.fileno(), select.POLLIN)
         while True:
             try:
                 return self._sock.recv(max_bytes)
@@ -95,6 +100,7 @@ class TcpWire(Wire):
 
     def push(self, data: bytes) -> Steps[None]:
         """Send all of `data`."""
+        self._has_asked = True
         sent = 0
         while sent < len(data):
             try:

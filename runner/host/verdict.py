@@ -60,8 +60,11 @@ def of_reason(reason: str) -> Verdict:
 def of_result(result: object) -> Verdict:
     """The verdict on what the executor returned (contract, "Result").
 
-    A true ``done`` in a dict means that the attempt ended because everything was done.
+    A true ``done`` in a dict means that the attempt ended because everything was done. What our own
+    code returns is a verdict already.
     """
+    if isinstance(result, Verdict):
+        return result
     try:
         return (
             _of_dict(cast("Mapping[object, object]", result))

@@ -54,8 +54,8 @@ def test_the_media_type_is_read_without_parameters(value: bytes, kind: str) -> N
 def test_what_a_program_asks_leaves_with_our_headers(
     method: str, body: bytes, length: bytes | None
 ) -> None:
-    headers = {"host": "127.0.0.1:9", "authorization": "Bearer token", "content-length": "7"}
-    request = Request(method, "/v1/models", {**headers, "x-mine": "caf\u00e9"}, body)
+    headers = {b"host": b"h:9", b"authorization": b"Bearer token", b"content-length": b"7"}
+    request = Request(method, "/v1/models", {**headers, b"x-mine": b"caf\xe9"}, body)
     sent = proxy._outgoing(request, Endpoint(name="e", base_url="http://host:81/v1"))
     found = dict(sent.headers)
     assert len(found) == len(sent.headers)
@@ -67,7 +67,7 @@ def test_what_a_program_asks_leaves_with_our_headers(
 
 
 def test_the_key_of_an_azure_endpoint_has_azures_header() -> None:
-    request = Request("POST", "/openai/deployments/d/chat", {"api-key": "token"}, b"{}")
+    request = Request("POST", "/openai/deployments/d/chat", {b"api-key": b"token"}, b"{}")
     endpoint = Endpoint(name="e", base_url="https://here", kind="azure", api_version="1")
     found = dict(proxy._outgoing(request, endpoint).headers)
     assert found[b"api-key"] != b"token"

@@ -11,6 +11,7 @@ from runner.core.text import encodable
 
 MAX_FRAME_BYTES: Final = 16 * 1024 * 1024
 _LENGTH_BYTES: Final = 4
+_NO_LENGTH: Final = bytes(_LENGTH_BYTES)
 
 
 class GarbledFrameError(ValueError):
@@ -22,21 +23,26 @@ M = TypeVar("M")
 _encoder = msgspec.msgpack.Encoder()
 
 
-def frame(message: Message) -> bytearray:
-    """The message as it goes over the wire; `GarbledFrameError` if larger than a frame may be.
+def frame(*messages: Message) -> bytearray:
+    """Messages as they go over the wire; `GarbledFrameError` if one is larger than a frame may be.
 
     Lone surrogates, which an executor's strings may hold, arrive as U+FFFD.
     """
-    buffer = bytearray(_LENGTH_BYTES)
-    try:
-        _encoder.encode_into(message, buffer, _LENGTH_BYTES)
-    except UnicodeEncodeError:
-        buffer = bytearray(_LENGTH_BYTES)
-        _encoder.encode_into(encodable(msgspec.to_builtins(message)), buffer, _LENGTH_BYTES)
-    size = len(buffer) - _LENGTH_BYTES
-    if size > MAX_FRAME_BYTES:
-        raise GarbledFrameError(f"{type(message).__name__} of {size} bytes is over the frame limit")
-    buffer[:_LENGTH_BYTES] = size.to_bytes(_LENGTH_BYTES, "little")
+    buffer = bytearray()
+    for message in messages:
+        start = len(buffer)
+        buffer += _NO_LENGTH
+        body = start + _LENGTH_BYTES
+        try:
+            _encoder.encode_into(message, buffer, body)
+        except UnicodeEncodeError:
+            del buffer[body:]
+            _encoder.encode_into(encodable(msgspec.to_builtins(message)), buffer, body)
+        size = len(buffer) - body
+        if size > MAX_FRAME_BYTES:
+            name = type(message).__name__
+            raise GarbledFrameError(f"{name} of {size} bytes is over the frame limit")
+        buffer[start:body] = size.to_bytes(_LENGTH_BYTES, "little")
     return buffer
 
 

@@ -5,5 +5,6 @@ This is the seam to other machines: everything else in the engine knows a host b
 
 from runner.engine.hosts.link import HostLink
 from runner.engine.hosts.local import LocalHosts
+from runner.engine.hosts.rests import Rests
 
-__all__ = ["HostLink", "LocalHosts"]
+__all__ = ["HostLink", "LocalHosts", "Rests"]

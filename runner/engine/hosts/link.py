@@ -48,6 +48,8 @@ class HostLink:
         """Whether it was told to let a wrapped script's new requests wait."""
         self.is_spent = False
         """It said that it ends itself with its one attempt, as the last rung of its ladder."""
+        self.is_asked = False
+        """Whether something was sent to it since it was last read."""
         self._unframer = m.from_host()
         self._out = bytearray()
         self.eof = False
@@ -60,6 +62,7 @@ class HostLink:
 
     def send(self, message: m.EngineMessage) -> None:
         """Queue a message and send what the socket takes."""
+        self.is_asked = True
         self._out += m.frame(message)
         self.flush()
 
@@ -82,6 +85,7 @@ class HostLink:
 
     def receive(self, now: float, most_bytes: int = READ_BYTES) -> list[m.HostMessage]:
         """What arrived, `READ_BYTES` at most; a reset connection counts as its end."""
+        self.is_asked = False
         found: list[m.HostMessage] = []
         taken = 0
         while taken < most_bytes and not self.eof:

@@ -11,7 +11,8 @@ import httpcore2
 import httpx2
 import pytest
 
-from runner.host import proxy_http, scope
+from runner.core.plan import Endpoint
+from runner.host import proxy, proxy_http, scope
 from runner.host.chunked import Chunks, NotChunkedError
 from runner.host.direct import AT_END
 from runner.host.guard import Connections
@@ -97,6 +98,18 @@ def test_a_body_is_asked_for_where_the_program_waits(pair: tuple[socket.socket, 
     theirs.sendall(b"body")
     reader.join(5)
     assert [getattr(one, "body", None) for one in found] == [b"body"]
+
+
+def test_an_offer_of_another_protocol_is_passed_over(pair: tuple[socket.socket, Program]) -> None:
+    """Java's HttpClient makes one with each request."""
+    theirs, program = pair
+    offer = b"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAQ\r\n"
+    theirs.sendall(HEAD + offer + b"Content-Length: 2\r\n\r\n{}")
+    request = program.read()
+    assert request is not None
+    assert request.body == b"{}"
+    sent = proxy._outgoing(request, Endpoint(name="e", base_url="http://host/v1"))
+    assert not {b"connection", b"upgrade"} & set(dict(sent.headers))
 
 
 @pytest.mark.parametrize(
