@@ -135,7 +135,7 @@ class CallClock:
         """Request bytes are about to be sent. CONNECT to a proxy still is connecting."""
         if self._stage == "connect" and buffer.startswith(_CONNECT_METHOD):
             return
-        if self._stage in {"connect", "send"} and self.sent_at is None:
+        if self._stage in {"connect", "send"}:
             self.scope.enter("wait")
         if self._stage == "connect":
             self._stage = "send"

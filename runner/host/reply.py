@@ -52,6 +52,8 @@ class Reply:
             self._closed()
             return
         assert self._parser is not None, "nothing is read behind the end of an answer"
+        if not self.has_head:
+            self._head_bytes += len(data)
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserError as error:
@@ -62,10 +64,13 @@ class Reply:
             raise RemoteProtocolError("the server changed the protocol unasked") from error
         if self.is_over:
             self._parser = None
-        elif not self.has_head:
-            self._head_bytes += len(data)
-            if self._head_bytes > _MAX_HEAD_BYTES:
-                raise RemoteProtocolError("the headers are too long")
+        elif not self.has_head and self._head_bytes > _MAX_HEAD_BYTES:
+            raise RemoteProtocolError("the headers are too long")
+
+    @property
+    def is_begun(self) -> bool:
+        """Whether a byte of it has come."""
+        return self._head_bytes > 0
 
     def taken(self) -> bytes:
         """What is here of the body and was not taken yet."""

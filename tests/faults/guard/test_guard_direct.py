@@ -155,3 +155,54 @@ def test_a_request_is_one_packet(serve: Any, attempt: Any, words: Any) -> None:
 
     assert attempt(serve(handler)).ask() == "hi"
     assert b"hello" in first[0].partition(b"\r\n\r\n")[2]
+
+
+def once_a_connection(peer: Any) -> None:
+    """Answers, keeps the connection, and then ends it instead of answering once more."""
+    if peer.request() is not None:
+        peer.server.phases.append(peer.server.scope.phase)
+        peer.send(f"{OK}Content-Length: 2\r\n\r\nok")
+        peer.request()
+
+
+def watched(server: Any, one: Any) -> list[str]:
+    """The phases in which the attempt is when its requests have arrived."""
+    server.scope, server.phases = one.scope, []
+    return server.phases
+
+
+def test_a_parked_connection_that_ends_with_the_next_request_costs_nothing(
+    serve: Any, attempt: Any
+) -> None:
+    """Some servers end it after a stream, others after 5 s: it may be just as we send."""
+    server = serve(once_a_connection)
+    one = attempt(server, retries=0)
+    phases = watched(server, one)
+    with chat.http_client(one.session, one.connections) as client:
+        url = f"{one.endpoint.base_url}/chat/completions"
+        for _ in range(3):
+            assert client.post(url, json={"stream": False}).text == "ok"
+    assert server.connections == 3
+    assert phases == ["wait"] * 3
+    assert [end.how for end in one.tape.of("ended")] == ["ok"] * 3
+    assert one.tape.of("backed_off") == []
+
+
+def test_what_cannot_be_sent_again_is_not(serve: Any, attempt: Any) -> None:
+    server = serve(once_a_connection)
+    one = attempt(server)
+    watched(server, one)
+    with chat.http_client(one.session, one.connections) as client:
+        url = f"http://127.0.0.1:{server.port}/x"
+        client.post(url, content=b"first")
+        headers = {"Content-Length": "4"}
+        with pytest.raises(httpx2.RemoteProtocolError, match="without sending"):
+            client.post(url, content=iter([b"once"]), headers=headers)
+    assert server.connections == 1
+
+
+def test_a_new_connection_that_ends_at_once_is_an_error(serve: Any, attempt: Any) -> None:
+    server = serve(lambda peer: peer.request())
+    with pytest.raises(httpx2.RemoteProtocolError, match="without sending"):
+        get(server, attempt)
+    assert server.connections == 1
