@@ -33,4 +33,6 @@ class Rests:
 
     def patience(self, now: float, most_s: float) -> float:
         """Seconds until the first has rested enough, ``most_s`` at most."""
-        return max(0.0, min([most_s, *(until - now for until in self._until.values())]))
+        if not self._until:
+            return most_s
+        return max(0.0, min(most_s, min(self._until.values()) - now))
