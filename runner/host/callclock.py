@@ -51,6 +51,8 @@ class CallClock:
         self.started = scope.clock()
         self.sent_at: float | None = None
         self.first_byte_at: float | None = None
+        self.has_connected = False
+        """Whether a connection was made for this try; else it met one that was parked."""
         self.bytes_in = 0
         self._limits = limits
         self._connect_end = _INF
@@ -123,6 +125,7 @@ class CallClock:
 
     def connecting(self, detail: str) -> None:
         """A new connection begins (its name look-up comes first)."""
+        self.has_connected = True
         if self._stage != "connect":
             limits = self._limits
             self._connect_end = _INF if limits is None else self.scope.clock() + limits.connect

@@ -34,6 +34,8 @@ PLACEHOLDER_KEY: Final = "held-by-pilot-tui"
 
 _PLACEHOLDER: Final = PLACEHOLDER_KEY.encode()
 _MAX_TEXT: Final = 200
+_ENDED: Final = (httpx2.RemoteProtocolError, httpx2.ReadError, httpx2.WriteError)
+"""What the end of a connection becomes."""
 
 
 class _Asked(msgspec.Struct):
@@ -217,6 +219,9 @@ class Tries:
 
         A call that hit its own limit ends the attempt, unless the plan retries timeouts.
         """
+        if self._was_parked_in_vain(error):
+            self.try_no -= 1
+            return 0.0
         kind = kind_of_error(error)
         text = self.redacted(str(error)[:_MAX_TEXT]) or type(error).__name__
         decision = self._decide(kind, 0, None, b"", text)
@@ -227,6 +232,16 @@ class Tries:
         else:
             vars(error)[GAVE_UP] = decision.cause
         raise error
+
+    def _was_parked_in_vain(self, error: httpx2.TransportError) -> bool:
+        """Whether the server ended a parked connection as we sent: it has seen no request.
+
+        Other clients (Go's, browsers) send again then too, whatever the method: it is no failure of
+        a call. It ends with the last connection that was parked.
+        """
+        clock = self.clock
+        is_unheard = not clock.has_connected and clock.first_byte_at is None
+        return isinstance(error, _ENDED) and is_unheard and self._replayable
 
     def end_attempt_on_limit(self, error: Exception) -> None:
         """Raise Aborted if a limit of ours fired on a model call and timeouts are not retried."""

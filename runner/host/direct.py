@@ -12,7 +12,6 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final, cast
 
 import httpcore2
-import httpx2
 
 from runner.host.reply import Reply
 
@@ -21,8 +20,6 @@ AT_END: Final = "pilot_tui_at_end"
 KEEP_IDLE_S: Final = 15.0  # an idle connection is not trusted for longer
 _READ_BYTES: Final = 64 * 1024
 _WRITE_BYTES: Final = 64 * 1024
-_REPLAYABLE: Final = (tuple, httpx2.ByteStream)
-"""Bodies that can be read again."""
 _SCHEMES: Final = frozenset({b"http", b"https"})
 _TOKEN: Final = rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
 _HEAD: Final = re.compile(rb"%b [!-~]+ HTTP/1\.1\r\n(?:%b: [^\0\r\n]*\r\n)+\r\n" % (_TOKEN, _TOKEN))
@@ -49,20 +46,14 @@ class Direct(httpcore2.ConnectionPool):
         if head.upgrades or url.scheme not in _SCHEMES:
             return super().handle_request(request)
         idle = self._idle.setdefault((url.scheme, url.host, url.port), [])
+        link = _fresh(idle) or self._connect(request)
         timeouts = _timeouts(request)
-        while True:
-            link = _fresh(idle) or self._connect(request)
-            try:
-                reply = link.ask(head, request, timeouts)
-            except _ParkedInVain as error:
-                link.close()
-                if not isinstance(request.stream, _REPLAYABLE):
-                    raise error.reason from None
-            except BaseException:
-                link.close()
-                raise
-            else:
-                return _Response(reply, _Body(reply, link, idle, timeouts), link.stream)
+        try:
+            reply = link.ask(head, request, timeouts)
+        except BaseException:
+            link.close()
+            raise
+        return _Response(reply, _Body(reply, link, idle, timeouts), link.stream)
 
     def _connect(self, request: httpcore2.Request) -> "_Link":
         host, port = request.url.host.decode("ascii"), request.url.port
@@ -92,17 +83,6 @@ def _fresh(idle: "list[_Link]") -> "_Link | None":
         link.close()
 
 
-class _ParkedInVain(Exception):
-    """The server ended a parked connection as we sent: it has seen no request, as far as we know.
-
-    Others (Go's client, browsers) send again then, whatever the method; it is no failure of a call.
-    """
-
-    def __init__(self, reason: Exception) -> None:
-        super().__init__(str(reason))
-        self.reason = reason
-
-
 class _Link:
     """A connection, and the answer that is awaited or read on it."""
 
@@ -110,7 +90,6 @@ class _Link:
         self.stream = stream
         self._is_sent = False
         self._idle_since = 0.0
-        """0 before it was parked for the first time."""
 
     def ask(self, head: "_Head", request: httpcore2.Request, timeouts: _Timeouts) -> Reply:
         """Send a request, its head together with its body, and wait for the head of the answer.
@@ -131,13 +110,8 @@ class _Link:
             self._is_sent = True
         except httpcore2.WriteError:
             pass
-        try:
-            while not reply.has_head:
-                self.read(reply, timeouts)
-        except (httpcore2.RemoteProtocolError, httpcore2.ReadError) as error:
-            if self._idle_since and not reply.is_begun:
-                raise _ParkedInVain(error) from error
-            raise
+        while not reply.has_head:
+            self.read(reply, timeouts)
         return reply
 
     def read(self, reply: Reply, timeouts: _Timeouts) -> None:

@@ -67,11 +67,6 @@ class Reply:
         elif not self.has_head and self._head_bytes > _MAX_HEAD_BYTES:
             raise RemoteProtocolError("the headers are too long")
 
-    @property
-    def is_begun(self) -> bool:
-        """Whether a byte of it has come."""
-        return self._head_bytes > 0
-
     def taken(self) -> bytes:
         """What is here of the body and was not taken yet."""
         pieces, self._pieces = self._pieces, []

@@ -148,3 +148,31 @@ def test_a_closed_scope_cuts_the_connections(serve: Any, attempt: Any) -> None:
     outcome = one.in_thread(lambda: asyncio.run(leave())).wait()
 
     assert outcome.error is None
+
+
+def test_a_parked_connection_that_ends_with_the_next_request_costs_nothing(
+    serve: Any, attempt: Any, words: Any
+) -> None:
+    """As with the blocking client; see `test_guard_direct`."""
+
+    def once_a_connection(peer: Any) -> None:
+        if peer.request() is not None:
+            peer.json(words.reply())
+            peer.request()
+
+    server = serve(once_a_connection)
+    one = attempt(server, retries=0)
+
+    async def thrice() -> list[str]:
+        client: Any = chat.async_openai_client(one.session)
+        ask = client.chat.completions.create
+        told = [{"role": "user", "content": "x"}]
+        answers = [await ask(model="m", messages=told) for _ in range(3)]
+        return [answer.choices[0].message.content for answer in answers]
+
+    outcome = one.in_thread(lambda: asyncio.run(thrice())).wait()
+
+    assert (outcome.error, outcome.value) == (None, ["hi"] * 3)
+    assert server.connections == 3
+    assert [end.how for end in one.tape.of("ended")] == ["ok"] * 3
+    assert one.tape.of("backed_off") == []
