@@ -133,8 +133,11 @@ class Session:
 
 class Tries:
     """One call: its tries, its back-off, its end. `n` is 0 for requests to other servers, which
-    are guarded but neither recorded nor repeated.
+    are guarded but neither recorded nor repeated. `clock` is that of the try that `start` began.
     """
+
+    clock: CallClock
+    _usage: UsageScan
 
     def __init__(self, session: Session, n: int, asked: _Asked, replayable: bool) -> None:
         self.session = session
@@ -143,10 +146,8 @@ class Tries:
         self._model = asked.model
         self.try_no = 0
         self.key = ""
-        self.clock = CallClock(session.scope, None, self.streamed)
         self._replayable = replayable
-        self._progress = ProgressScan(sse=False)
-        self._usage = UsageScan()
+        self._progress: ProgressScan | None = None
         self._last_body = b""
         self._same_body = 0
         self._failure: tuple[retry.ErrorKind, int, str] | None = None
@@ -164,6 +165,7 @@ class Tries:
         told = functools.partial(session.recorder.first_byte, self.n) if self.n else None
         self.clock = CallClock(session.scope, session.limits, self.streamed, told)
         self._usage = UsageScan()
+        self._progress = None
         return self.clock
 
     def body_begins(self, sse: bool) -> None:
@@ -174,6 +176,7 @@ class Tries:
         """A piece of the body; True if it holds content (progress)."""
         if self.n:
             self._usage.feed(chunk)
+        assert self._progress is not None, "the body has begun"
         if self._progress.feed(chunk):
             self.session.scope.progress()
             return True
@@ -182,7 +185,7 @@ class Tries:
     @property
     def stream_done(self) -> bool:
         """Whether an event stream has announced its end."""
-        return self._progress.done
+        return self._progress is not None and self._progress.done
 
     # -- failure --------------------------------------------------------------------------------
 
@@ -310,13 +313,14 @@ class Tries:
             return
         self._ended = True
         self.session.finished(self)
-        scope, clock = self.session.scope, self.clock
+        scope = self.session.scope
         scope.next_limit = None
         scope.backoff_until = 0.0
         if how == "ok":
             scope.progress()
         if not self.n or not self.try_no:
             return
+        clock = self.clock
         sent = clock.started if clock.sent_at is None else clock.sent_at
         end = CallEnd(
             how,

@@ -8,7 +8,6 @@ shut, and what was sent but has not arrived is withdrawn when the gate shuts.
 
 import ctypes
 import threading
-from types import TracebackType
 
 from runner.host.scope import Aborted
 
@@ -38,6 +37,8 @@ class Gate:
 
         `Interrupted` may still be raised in here before it does. Shutting twice is fine.
         """
+        if not self.ident and not self._is_sent:
+            return
         with self._lock:
             self.ident = 0
             if self._is_sent:
@@ -78,12 +79,7 @@ class _Block:
         if self._reopen:
             self._gate.shut()
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *exception: object) -> None:
         if self._reopen:
             self._gate.open()
 

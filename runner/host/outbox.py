@@ -63,7 +63,9 @@ class Outbox:
         """Send messages without waiting: for what is few by nature and must not be held up."""
         if self._is_cut:
             return
-        data = self._framed(messages)
+        data = frame(*messages)
+        if self._secrets.inside(data):
+            data = frame(*map(self._masked, messages))
         with self._lock:
             if data:
                 self._frames.append(data)
@@ -100,12 +102,8 @@ class Outbox:
             with self._lock:
                 self._waiting -= 1
 
-    def _framed(self, messages: tuple[Message, ...]) -> bytearray:
-        """Every text leaves by here, so that a key is caught here, whatever brought it in."""
-        data = frame(*messages)
-        return frame(*map(self._masked, messages)) if self._secrets.inside(data) else data
-
     def _masked(self, message: Message) -> Message:
+        """Every text leaves by `post`, so that a key is caught there, whatever brought it in."""
         plain = msgspec.to_builtins(message, builtin_types=(bytes,))
         return msgspec.convert(self._secrets.mask_all(plain), type(message))
 
@@ -153,6 +151,10 @@ class Outbox:
             if self._waiting:
                 self._changed.notify_all()
             return b""
+        if self._backlog_bytes <= SEND_BYTES:
+            chunk = b"".join(self._frames)
+            self._frames.clear()
+            return chunk
         frames = [self._frames.popleft()]
         size = len(frames[0])
         while self._frames and size + len(self._frames[0]) <= SEND_BYTES:

@@ -218,7 +218,8 @@ class _Stage:
         scope.progress()
         self._limit.__enter__()
         self._changed(self._seconds)
-        self._attempt.gate.open()
+        if not self._attempt.is_claimed:  # what a lane runs is ours, and obeys
+            self._attempt.gate.open()
 
     def __exit__(self, *exception: object) -> None:
         self._attempt.gate.shut()

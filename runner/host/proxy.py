@@ -71,8 +71,8 @@ def relay(
 
 
 def _outgoing(request: Request, endpoint: Endpoint) -> Outgoing:
-    url, target = _address(endpoint.base_url, request.path.removeprefix(PREFIX))
-    headers = [(b"host", url.netloc)]
+    url, target, host = _address(endpoint.base_url, request.path.removeprefix(PREFIX))
+    headers = [(b"host", host)]
     headers += [item for item in request.headers.items() if item[0] not in _OURS]
     headers.append(_KEYS.get(endpoint.kind, _KEY))
     body = request.body
@@ -82,10 +82,10 @@ def _outgoing(request: Request, endpoint: Endpoint) -> Outgoing:
 
 
 @functools.lru_cache(maxsize=256)
-def _address(base_url: str, path: str) -> tuple[httpx2.URL, httpcore2.URL]:
-    """Parsed: programs ask for few addresses, and one costs 0.05 ms."""
+def _address(base_url: str, path: str) -> tuple[httpx2.URL, httpcore2.URL, bytes]:
+    """Parsed, and its host: programs ask for few addresses, and one costs 0.05 ms."""
     url = httpx2.URL(base_url.rstrip("/") + path)
-    return url, target_of(url)
+    return url, target_of(url), url.netloc
 
 
 def _pass_on(program: Program, answer: Answer, *, final: bool) -> None:

@@ -1,11 +1,13 @@
 """The life of an attempt in a real host: messages in order, results, errors, who owns what."""
 
+import itertools
 import json
 import time
 from itertools import pairwise
 
 import msgspec
 import pytest
+from support.running import wait_for
 
 from runner.core import messages as m
 from runner.core.rows import ToolCall
@@ -141,13 +143,14 @@ def test_stacks_name_the_executor_line(start):
     host = start()
     host.run("a1", "ctx_sleep")
     host.wait(m.Running)
-    text = ""
-    for number in range(100):  # `Running` is here before the thread has reached executor code
+    numbers = itertools.count()
+
+    def is_named() -> bool:
+        number = next(numbers)
         host.send(m.Stacks(number))
-        text = host.wait(m.StacksTaken, id=number).text
-        if "do_ctx_sleep" in text:
-            return
-    raise AssertionError(text)
+        return "do_ctx_sleep" in host.wait(m.StacksTaken, id=number).text
+
+    wait_for(is_named)  # `Running` is here before the thread has reached executor code
 
 
 def test_limits_of_a_running_attempt_can_be_changed(start, make_plan):
