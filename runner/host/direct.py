@@ -176,14 +176,16 @@ def _encoded(head: _Head, request: httpcore2.Request) -> Iterator[bytes]:
     sent, length = 0, head.length
     for piece in cast("Iterable[bytes]", request.stream):
         sent += len(piece)
-        if length is not None:
+        if length is None:
+            yield b"%x\r\n%b\r\n" % (len(piece), piece) if piece else b""
+        elif sent <= length:
             yield piece
-        elif piece:
-            yield b"%x\r\n%b\r\n" % (len(piece), piece)
+        else:
+            break  # a server would take what is too much for the next request
     if length is None:
         yield b"0\r\n\r\n"
     elif sent != length:
-        raise httpcore2.LocalProtocolError(f"a body of {sent} bytes was announced as of {length}")
+        raise httpcore2.LocalProtocolError(f"a body of {length} bytes was announced, not of {sent}")
 
 
 class _Response(httpcore2.Response):

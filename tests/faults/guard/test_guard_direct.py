@@ -1,6 +1,7 @@
 """HTTP/1.1 as servers really write it, over the connections that the guarded clients use."""
 
 import gc
+import threading
 from typing import Any
 
 import httpx2
@@ -92,6 +93,29 @@ def test_an_upload_of_unknown_length_goes_out_in_chunks(serve: Any, attempt: Any
 
     get(serve(handler), attempt, content=iter([b"one", b"", b"two, and more"]))
     assert came == [b"3\r\none\r\nd\r\ntwo, and more\r\n0\r\n\r\n"]
+
+
+def test_nothing_leaves_beyond_the_length_that_was_announced(serve: Any, attempt: Any) -> None:
+    """A server would take it for the next request."""
+    came: list[bytes] = []
+    ended = threading.Event()
+
+    def handler(peer: Any) -> None:
+        try:
+            while data := peer.sock.recv(1 << 20):
+                came.append(data)
+        finally:
+            ended.set()
+
+    one = attempt(serve(handler))
+    pieces = iter([b"x" * 100_000, b"GET /smuggled HTTP/1.1\r\n\r\n" * 5_000])
+    headers = {"Content-Length": "100000"}
+    with chat.http_client(one.session, one.connections) as client:
+        url = one.endpoint.base_url.replace("/v1", "/x")
+        with pytest.raises(httpx2.LocalProtocolError, match="announced"):
+            client.post(url, content=pieces, headers=headers)
+    assert ended.wait(10)
+    assert b"smuggled" not in b"".join(came)
 
 
 @pytest.mark.parametrize("length", ["2", "200"])
